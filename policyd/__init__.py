@@ -1,0 +1,1 @@
+"""Door: the policy delegation protocol (Postfix SMTPD_POLICY_README)."""

@@ -1,0 +1,42 @@
+"""Checks: one question a file. A check finds; configuration decides.
+
+A check is a frozen dataclass. Its fields are its options in YAML (`with:`), with bounds and
+descriptions as `Annotated[..., Field(...)]`; its class says which facts it needs, which reasons it
+can give and which values its reasons offer to a rule's texts.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import ClassVar, Protocol
+
+from postward.finding import Finding
+from postward.mail import Mail
+from postward.tools import Tools
+
+
+class Cost(Enum):
+    """What a look may cost; cheap looks are done first, and dear ones spared when mail is refused."""
+
+    MEMORY = "memory"
+    LOOKUP = "lookup"
+    STATE = "state"
+
+
+class Check(Protocol):
+    """One question about a mail."""
+
+    name: ClassVar[str]
+    """The word after `check:` in a rule."""
+    cost: ClassVar[Cost]
+    """STATE: reads or writes the store; such a check runs at policyd only (one owner of the state)."""
+    reasons: ClassVar[Mapping[str, str]]
+    """Each reason that a Hit may carry, with a sentence for the docs page."""
+    says: ClassVar[Mapping[str, str]]
+    """Names that Hit.values offers to `reason:` and `remedy:`, each with a description."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The facts that `look` reads with these options; a test holds it to them."""
+
+    async def look(self, mail: Mail, tools: Tools) -> Finding:
+        """Answer the question. Never raises for what the mail or the network holds."""

@@ -1,0 +1,26 @@
+"""Stages of one SMTP message, and the two doors by which Postfix asks about it."""
+
+from enum import Enum, IntEnum
+
+
+class Stage(IntEnum):
+    """How far the dialogue has come; a later stage knows all that an earlier one knew."""
+
+    CONNECT = 1
+    HELO = 2
+    MAIL = 3
+    RCPT = 4
+    DATA = 5
+    EOM = 6
+
+    @property
+    def word(self) -> str:
+        """The name as it is written in rules and logs: `connect`, `helo`, ..., `eom`."""
+        return self.name.lower()
+
+
+class Door(Enum):
+    """A way by which Postfix asks. A rule is judged at one door only."""
+
+    POLICYD = "policyd"
+    MILTER = "milter"
