@@ -89,6 +89,11 @@ class Mail:
         "Which door of the server: `policy_context` of the policy service, `{daemon_name}` of the milter.",
         **_at(Stage.CONNECT),
     )
+    instance = Fact[str](
+        "Postfix's id of this message in the policy protocol: the same in all its requests.",
+        policyd=Stage.CONNECT,
+        milter=None,
+    )
     helo_name = Fact[str]("What the client called itself; empty without HELO.", **_at(Stage.HELO))
     protocol_name = Fact[str]("`SMTP` or `ESMTP`; empty when not told.", policyd=Stage.HELO, milter=None)
     encryption_protocol = Fact[str]("TLS version, empty without TLS.", **_at(Stage.HELO))

@@ -14,16 +14,18 @@ class Judged:
     `outcome` is the word of the rule's `then:` (or `unsure:`) that followed, empty when nothing did;
     `score` what it added to the total (0.0 unless enforced); `mode` what the rule ran as:
     `enforce`, `shadow`, `canary` (this mail is in the canary's share) or `canary-out` (it is not);
-    `took` seconds.
+    `took` seconds. A rule whose conditions did not hold, or that an earlier decision made needless,
+    was not asked: its `finding` is None and `skipped` says why.
     """
 
     rule: str
     check: str
-    finding: Finding
+    finding: Finding | None
     outcome: str
     score: float
     mode: str
     took: float
+    skipped: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,23 @@
+"""What a door is given to do its work. Reload swaps `rules` and `tools`; a message keeps those it began with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from postward.mail import Mail
+from postward.rules.judgement import Judgement
+from postward.rules.ruleset import Ruleset
+from postward.tools import Tools
+
+
+@dataclass(slots=True)
+class House:
+    """The running rules, the tools for their checks, and where decisions are recorded.
+
+    `record(door, mail, judgement)` writes the log line and the journal entry; it never raises and
+    never waits. `findings_key` signs what policyd tells the milter (`postward.carried`).
+    """
+
+    rules: Ruleset
+    tools: Tools
+    record: Callable[[str, Mail, Judgement], None]
+    findings_key: bytes
