@@ -139,7 +139,7 @@ class _Builder:
         if node.tag.startswith("!") or (node.tag.endswith(":binary")):
             self._complain(node, path, f"tag {node.tag} is not used here")
             return None
-        if node.style is not None:  # quoted or block: always text
+        if isinstance(node, yaml.ScalarNode) and node.style:  # quoted or block (C: "" is plain): always text
             return text
         if text in _WORDS:
             return _WORDS[text]
