@@ -1,0 +1,149 @@
+"""`postward postfix-conf`: what Postfix must be told, from one source, and how to take it out again.
+
+The source is `postfix-conf/settings.yml` of the checkout, packaged as `postward/postfix_conf`.
+The block for main.cf stands at its end between two marks; a later line wins over an earlier one, so
+what was there stays untouched and comes back when the block is deleted.
+"""
+
+import subprocess  # noqa: S404  # postconf(1) is asked for the lists that are there already
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import yaml
+
+BEGIN, END = "# BEGIN postward", "# END postward"
+SOCKETS: Mapping[str, str] = {"policyd": "unix:postward/policyd", "milter": "unix:postward/milter"}
+"""Sockets below Postfix's queue directory, where chrooted and other services find them alike."""
+
+_HOME = Path(__file__).resolve().parents[2]
+_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One parameter. `adds`: its value goes behind what the server has there already."""
+
+    name: str
+    value: str
+    why: str
+    door: str | None = None
+    adds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`main`: for main.cf; `submission`: `-o` lines of that entry in master.cf."""
+
+    main: tuple[Setting, ...]
+    submission: tuple[Setting, ...]
+
+
+def folder() -> Path:
+    """Where settings.yml and the snippets are: in the installed package, else in the checkout."""
+    packaged = Path(__file__).resolve().parents[1] / "postfix_conf"
+    return packaged if packaged.is_dir() else _HOME / "postfix-conf"
+
+
+def settings(sockets: Mapping[str, str] = SOCKETS) -> Settings:
+    """The source, for the doors in `sockets` (Postfix's spelling, e.g. `unix:postward/milter`)."""
+    source = yaml.safe_load((folder() / "settings.yml").read_text(encoding="utf-8"))
+    return Settings(*(_chosen(source[part], sockets) for part in ("main", "submission")))
+
+
+def _chosen(items: list[dict[str, object]], sockets: Mapping[str, str]) -> tuple[Setting, ...]:
+    chosen = [Setting(**item) for item in items]  # type: ignore[arg-type]  # our own file, held by a test
+    return tuple(
+        Setting(one.name, _filled(one.value, sockets), one.why, one.door, one.adds)
+        for one in chosen
+        if one.door is None or one.door in sockets
+    )
+
+
+def _filled(value: str, sockets: Mapping[str, str]) -> str:
+    for door, socket in sockets.items():
+        value = value.replace(f"@{door}@", socket)
+    return value
+
+
+def main_cf(chosen: Settings, present: Mapping[str, str]) -> str:
+    """The marked block for main.cf. `present`: the lists that the server has, by name."""
+    lines = [f"{BEGIN}: to undo, delete from this line to the END line and run `postfix reload`"]
+    for one in chosen.main:
+        lines += _comment(one.why)
+        lines.append(f"{one.name} = {_joined(one, present.get(one.name, ''))}")
+    return "\n".join([*lines, END, ""])
+
+
+def master_cf(chosen: Settings) -> str:
+    """The `-o` lines for the submission entries of master.cf."""
+    lines = []
+    for one in chosen.submission:
+        lines += _comment(one.why)
+        lines.append(f"  -o {{ {one.name} = {one.value} }}")
+    return "\n".join([*lines, ""])
+
+
+def _comment(why: str) -> list[str]:
+    return textwrap.wrap(why, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+
+
+def _joined(setting: Setting, present: str) -> str:
+    """The server's own list with ours behind it; said once, however often it is rendered."""
+    if not setting.adds or not present.strip():
+        return setting.value
+    own = present.replace(setting.value, "").strip(" ,\t\n")
+    return f"{own}, {setting.value}" if own else setting.value
+
+
+def present_lists(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """The values in force in the Postfix whose configuration is in `directory`; OSError without postconf."""
+    found = {}
+    for name in names:
+        done = subprocess.run(  # noqa: S603  # a fixed program and names of our own file
+            ["postconf", "-c", str(directory), "-h", name],  # noqa: S607  # where the admin's PATH has it
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise OSError(done.stderr.strip() or f"postconf ended with {done.returncode}")
+        found[name] = done.stdout.strip()
+    return found
+
+
+@click.command("postfix-conf")
+@click.option("--postfix", type=click.Path(file_okay=False, path_type=Path), default=Path("/etc/postfix"))
+@click.option("--policyd", default=SOCKETS["policyd"], show_default=True, help="Its socket; empty: without it.")
+@click.option("--milter", default=SOCKETS["milter"], show_default=True, help="Its socket; empty: without it.")
+@click.argument("part", type=click.Choice(["all", "main.cf", "master.cf"]), default="all")
+def command(postfix: Path, policyd: str, milter: str, part: str) -> None:
+    """Print the lines for main.cf and master.cf, and how to take them out again.
+
+    Lists that the server has already (restrictions, milters) are kept, with ours behind them.
+
+    \b
+    Example: postward postfix-conf main.cf >> /etc/postfix/main.cf && postfix reload
+    """
+    sockets = {door: socket for door, socket in (("policyd", policyd), ("milter", milter)) if socket}
+    chosen = settings(sockets)
+    present: dict[str, str] = {}
+    if (postfix / "main.cf").exists():
+        try:
+            present = present_lists(postfix, tuple(one.name for one in chosen.main if one.adds))
+        except OSError as error:
+            raise click.ClickException(f"cannot read the present settings: {error}") from error
+    if part == "all":
+        click.echo(f"# 1. At the end of {postfix}/main.cf:\n")
+    if part in {"all", "main.cf"}:
+        click.echo(main_cf(chosen, present), nl=False)
+    if part == "all":
+        click.echo(f"\n# 2. Below the entries `submission` and `submissions` in {postfix}/master.cf, if you have them:\n")
+    if part in {"all", "master.cf"}:
+        click.echo(master_cf(chosen), nl=False)
+    if part == "all":
+        click.echo("\n# 3. Then: postfix check && postfix reload")
+        click.echo("#\n# To take it out again: delete the -o lines, and")
+        click.echo(f"#   sed -i '/^{BEGIN}/,/^{END}/d' {postfix}/main.cf && postfix reload")
