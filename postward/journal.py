@@ -1,0 +1,219 @@
+"""The journal: what is kept of each decision, so that `postward why` can explain it later.
+
+An entry holds the envelope, what each rule found, and what was answered; never a subject, a header
+or a body. Every text is escaped and bounded. Where the site wants it, local parts are replaced by
+a keyed hash: the same address always gives the same one, so that it can still be searched for.
+
+The event loop only hands over a `Record`; entries are made by the journal's writer thread.
+"""
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from postward.address import Address, parse
+from postward.decision import Decision
+from postward.finding import Clear, Hit
+from postward.mail import Mail
+from postward.printable import printable
+from postward.rules.judgement import Judged, Judgement
+from postward.store.journal import JournalRow
+
+MAX_RECIPIENTS = 100
+MAX_RULES = 500
+
+
+class Record(NamedTuple):
+    """A decision as the door reports it, at wall clock `time` (seconds)."""
+
+    time: float
+    door: str
+    mail: Mail
+    judgement: Judgement
+
+
+def record(time: float, door: str, mail: Mail, judgement: Judgement) -> Record:
+    """What waits for the writer: without the message header, which may be large and is never kept."""
+    if "headers" in mail.known:
+        mail = Mail(mail.stage, {name: fact for name, fact in mail.known.items() if name != "headers"})
+    return Record(time, door, mail, judgement)
+
+
+class RuleEntry(NamedTuple):
+    """One rule. `finding`: `hit`, `clear`, `unsure` or `skipped`; `reason` of a hit; `ms` it took."""
+
+    rule: str
+    check: str
+    finding: str
+    reason: str
+    detail: str
+    outcome: str
+    score: float
+    mode: str
+    ms: float
+
+    @property
+    def enforced(self) -> bool:
+        """Whether what follows from it was done, not only noted."""
+        return self.mode in ("enforce", "canary")
+
+
+class Entry(NamedTuple):
+    """One decision. `would`: what would have been decided with shadow rules enforced, or empty."""
+
+    time: float
+    trace: str
+    door: str
+    stage: str
+    queue_id: str
+    client: str
+    client_name: str
+    helo: str
+    listener: str
+    login: str
+    sender: str
+    recipients: tuple[str, ...]
+    decision: str
+    reply: str
+    by: str
+    score: float
+    would: str
+    ms: float
+    rules: tuple[RuleEntry, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, rules with their field names."""
+        return self._asdict() | {"rules": [each._asdict() for each in self.rules]}
+
+    def dump(self) -> str:
+        """The form in which the journal keeps it: compact JSON, each rule a list."""
+        return json.dumps(self._asdict(), separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> "Entry":
+        """The entry of which `dump` gave `text`."""
+        values = json.loads(text)
+        values["recipients"] = tuple(values["recipients"])
+        values["rules"] = tuple(RuleEntry(*each) for each in values["rules"])
+        return cls(**values)
+
+
+class Pseudonyms:
+    """Spells addresses for journal and log: as they are, or with a keyed hash for the local part."""
+
+    def __init__(self, key: bytes | None) -> None:
+        self._key = key[:64] if key else None
+        self.of = lru_cache(maxsize=10_000)(self._of) if key else self._plain
+
+    def of_login(self, login: str) -> str:
+        """A SASL login, which may look like an address or be a bare name."""
+        return self.of(parse(login)) if login else ""
+
+    def names(self, mail: Mail) -> dict[str, str]:
+        """The addresses and the login of `mail` with what may be shown instead; empty: all may be shown."""
+        if self._key is None:
+            return {}
+        sender, login = mail.known.get("sender"), mail.known.get("sasl_username", "")
+        people = _recipients(mail) if sender is None else (sender, *_recipients(mail))
+        names = {each.text: self.of(each) for each in people if not each.is_null}
+        return names | {login: self.of_login(login)} if login else names
+
+    def _plain(self, address: Address) -> str:
+        return printable(address.text)
+
+    def _of(self, address: Address) -> str:
+        if address.is_null:
+            return ""
+        name = address.text.lower() if address.domain is None else f"{address.local.lower()}@{address.domain}"
+        octets = name.encode("utf-8", "surrogateescape")
+        digest = hashlib.blake2b(octets, key=self._key or b"", digest_size=6, person=b"postward-journal")
+        return f"~{digest.hexdigest()}" + (f"@{address.domain}" if address.domain else "")
+
+
+def word(decision: Decision | None) -> str:
+    """`continue`, `reject`, `hold` ...; empty for None."""
+    return "" if decision is None else type(decision).__name__.lower()
+
+
+def entry(kept: Record, pseudonyms: Pseudonyms) -> Entry:
+    """The journal's entry for one decision."""
+    known, judgement = kept.mail.known, kept.judgement
+    sender, names = known.get("sender"), pseudonyms.names(kept.mail)
+    reply = getattr(judgement.decision, "reply", None) or getattr(judgement.decision, "why", "")
+    return Entry(
+        round(kept.time, 3),
+        judgement.trace,
+        kept.door,
+        kept.mail.stage.word,
+        printable(known.get("queue_id", ""), 64),
+        str(known.get("client_address") or ""),
+        printable(known.get("client_name", ""), 255),
+        printable(known.get("helo_name", ""), 255),
+        printable(known.get("listener", ""), 100),
+        pseudonyms.of_login(known.get("sasl_username", "")),
+        pseudonyms.of(sender) if sender is not None else "",
+        tuple(pseudonyms.of(each) for each in _recipients(kept.mail)),
+        word(judgement.decision),
+        without(names, str(reply)),
+        judgement.by,
+        round(judgement.score, 3),
+        word(judgement.would),
+        round(judgement.took * 1000, 3),
+        tuple([_rule(each, names) for each in judgement.judged[:MAX_RULES]]),
+    )
+
+
+def row(kept: Record, pseudonyms: Pseudonyms) -> JournalRow:
+    """The row that the journal's writer stores: columns to search by, and the whole entry."""
+    made = entry(kept, pseudonyms)
+    return JournalRow(
+        time=made.time,
+        trace=made.trace,
+        queue_id=made.queue_id,
+        door=made.door,
+        stage=made.stage,
+        client=made.client,
+        sender=made.sender.lower(),
+        recipient=made.recipients[0].lower() if len(made.recipients) == 1 else "",
+        login=made.login.lower(),
+        decision=made.decision,
+        body_json=made.dump(),
+    )
+
+
+def _rule(judged: Judged, names: dict[str, str]) -> RuleEntry:
+    finding = judged.finding
+    reason = ""
+    if finding is None:
+        kind, detail = "skipped", judged.skipped
+    elif isinstance(finding, Clear):
+        kind, detail = "clear", finding.detail
+    elif isinstance(finding, Hit):
+        kind, reason, detail = "hit", finding.reason, finding.detail
+    else:
+        kind, detail = "unsure", finding.why
+    return RuleEntry(
+        judged.rule,
+        judged.check,
+        kind,
+        reason,
+        without(names, detail) if detail else "",
+        judged.outcome,
+        round(judged.score, 3),
+        judged.mode,
+        round(judged.took * 1000, 3),
+    )
+
+
+def _recipients(mail: Mail) -> tuple[Address, ...]:
+    if "recipient" in mail.known:
+        return (mail.recipient,) if not mail.recipient.is_null else ()
+    return tuple(mail.known.get("recipients", ())[:MAX_RECIPIENTS])
+
+
+def without(names: dict[str, str], text: str) -> str:
+    """`text` with what stands in `names` replaced, escaped and bounded."""
+    for plain, shown in names.items():
+        text = text.replace(plain, shown)
+    return printable(text)
