@@ -5,7 +5,7 @@ The block for main.cf stands at its end between two marks; a later line wins ove
 what was there stays untouched and comes back when the block is deleted.
 """
 
-import subprocess  # noqa: S404  # postconf(1) is asked for the lists that are there already
+import subprocess
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,6 @@ BEGIN, END = "# BEGIN postward", "# END postward"
 SOCKETS: Mapping[str, str] = {"policyd": "unix:postward/policyd", "milter": "unix:postward/milter"}
 """Sockets below Postfix's queue directory, where chrooted and other services find them alike."""
 
-_HOME = Path(__file__).resolve().parents[2]
 _WIDTH = 100
 
 
@@ -44,7 +43,7 @@ class Settings:
 def folder() -> Path:
     """Where settings.yml and the snippets are: in the installed package, else in the checkout."""
     packaged = Path(__file__).resolve().parents[1] / "postfix_conf"
-    return packaged if packaged.is_dir() else _HOME / "postfix-conf"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "postfix-conf"
 
 
 def settings(sockets: Mapping[str, str] = SOCKETS) -> Settings:
@@ -70,7 +69,7 @@ def _filled(value: str, sockets: Mapping[str, str]) -> str:
 
 def main_cf(chosen: Settings, present: Mapping[str, str]) -> str:
     """The marked block for main.cf. `present`: the lists that the server has, by name."""
-    lines = [f"{BEGIN}: to undo, delete from this line to the END line and run `postfix reload`"]
+    lines = [BEGIN + ": to undo, delete from this line to the END line, then `postfix reload`"]
     for one in chosen.main:
         lines += _comment(one.why)
         lines.append(f"{one.name} = {_joined(one, present.get(one.name, ''))}")
@@ -115,9 +114,15 @@ def present_lists(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
 
 
 @click.command("postfix-conf")
-@click.option("--postfix", type=click.Path(file_okay=False, path_type=Path), default=Path("/etc/postfix"))
-@click.option("--policyd", default=SOCKETS["policyd"], show_default=True, help="Its socket; empty: without it.")
-@click.option("--milter", default=SOCKETS["milter"], show_default=True, help="Its socket; empty: without it.")
+@click.option(
+    "--postfix",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("/etc/postfix"),
+    show_default=True,
+    help="Postfix's configuration directory, asked for the lists that are there.",
+)
+@click.option("--policyd", default=SOCKETS["policyd"], show_default=True, help="Its socket; empty: without.")
+@click.option("--milter", default=SOCKETS["milter"], show_default=True, help="Its socket; empty: without.")
 @click.argument("part", type=click.Choice(["all", "main.cf", "master.cf"]), default="all")
 def command(postfix: Path, policyd: str, milter: str, part: str) -> None:
     """Print the lines for main.cf and master.cf, and how to take them out again.
@@ -135,15 +140,20 @@ def command(postfix: Path, policyd: str, milter: str, part: str) -> None:
             present = present_lists(postfix, tuple(one.name for one in chosen.main if one.adds))
         except OSError as error:
             raise click.ClickException(f"cannot read the present settings: {error}") from error
-    if part == "all":
-        click.echo(f"# 1. At the end of {postfix}/main.cf:\n")
-    if part in {"all", "main.cf"}:
-        click.echo(main_cf(chosen, present), nl=False)
-    if part == "all":
-        click.echo(f"\n# 2. Below the entries `submission` and `submissions` in {postfix}/master.cf, if you have them:\n")
-    if part in {"all", "master.cf"}:
-        click.echo(master_cf(chosen), nl=False)
-    if part == "all":
-        click.echo("\n# 3. Then: postfix check && postfix reload")
-        click.echo("#\n# To take it out again: delete the -o lines, and")
-        click.echo(f"#   sed -i '/^{BEGIN}/,/^{END}/d' {postfix}/main.cf && postfix reload")
+    parts = {"main.cf": main_cf(chosen, present), "master.cf": master_cf(chosen)}
+    click.echo(parts[part] if part != "all" else _all(parts, postfix), nl=False)
+
+
+def _all(parts: Mapping[str, str], postfix: Path) -> str:
+    return f"""\
+# 1. At the end of {postfix}/main.cf:
+
+{parts["main.cf"]}
+# 2. Below the entries `submission` and `submissions` of {postfix}/master.cf, if there are any:
+
+{parts["master.cf"]}
+# 3. Then: postfix check && postfix reload
+#
+# To take it out again: delete the -o lines, and
+#   sed -i '/^{BEGIN}/,/^{END}/d' {postfix}/main.cf && postfix reload
+"""

@@ -82,7 +82,11 @@ class Dns:
     def _up(self) -> bool:
         assert self._child is not None
         if self._child.poll() is not None:
-            words = [path.read_text() for path in sorted(self.home.glob("nsd.*")) if path.suffix in {".out", ".log"}]
+            words = [
+                path.read_text()
+                for path in sorted(self.home.glob("nsd.*"))
+                if path.suffix in {".out", ".log"}
+            ]
             raise RuntimeError("nsd does not start:\n" + "\n".join(words))
         return listens(("127.0.0.1", self.port))
 
@@ -104,7 +108,6 @@ class Dns:
 
 def ptr(address: str, name: str) -> str:
     """Zone lines for a host: its PTR, nothing else."""
-
 
     return f"{ipaddress.ip_address(address).reverse_pointer}. PTR {name}.\n"
 

@@ -55,7 +55,7 @@ smtpd_error_sleep_time = 0
 smtpd_hard_error_limit = 1000
 smtpd_recipient_limit = 1000
 in_flow_delay = 0
-cyrus_sasl_config_path = {home}/sasl
+cyrus_sasl_config_path = {home}/conf/sasl
 smtpd_sasl_path = smtpd
 """
 
@@ -95,7 +95,13 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 _EAGER_LISTS = ("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions")
-_SASL = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\nsasldb_path: {home}/sasl/users\n"
+# Debian looks for smtpd.conf in `sasl` below the configuration directory, whatever the parameter says.
+_SASL = """\
+pwcheck_method: auxprop
+auxprop_plugin: sasldb
+mech_list: PLAIN LOGIN
+sasldb_path: {home}/conf/sasl/users
+"""
 
 
 class Postfix:
@@ -168,7 +174,9 @@ class Postfix:
             [program, "-c", str(self.home / "conf"), *arguments], capture_output=True, text=True, check=False
         )
         if check and done.returncode != 0:
-            raise RuntimeError(f"{program} {' '.join(arguments)}: {done.stdout}{done.stderr}\n{self.log()[-2000:]}")
+            raise RuntimeError(
+                f"{program} {' '.join(arguments)}: {done.stdout}{done.stderr}\n{self.log()[-2000:]}"
+            )
         return done
 
     def master_pid(self) -> int:
@@ -184,7 +192,11 @@ class Postfix:
     def delivered(self, user: str) -> list[bytes]:
         """The mails in this user's maildir, oldest first."""
         box = self.home / "mail" / user / "new"
-        files = sorted(box.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name)) if box.is_dir() else []
+        files = (
+            sorted(box.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
+            if box.is_dir()
+            else []
+        )
         return [path.read_bytes() for path in files]
 
     def wait_delivered(self, user: str, queue_id: str, *, within: float = 10.0) -> bytes:
@@ -217,7 +229,7 @@ class Postfix:
 
     # --- making it --------------------------------------------------------------------------------
     def _make_directories(self) -> None:
-        for name in ("conf", "queue", "data", "mail", "sasl"):
+        for name in ("conf/sasl", "queue", "data", "mail"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         for path in (self.home, self.home / "conf", self.home / "queue"):
             path.chmod(0o755)
@@ -244,8 +256,8 @@ class Postfix:
             os.utime(path, (0, 0))  # Postfix waits while a file is younger than two seconds
 
     def _write_logins(self) -> None:
-        (self.home / "sasl/smtpd.conf").write_text(_SASL.format(home=self.home))
-        users = self.home / "sasl/users"
+        (self.home / "conf/sasl/smtpd.conf").write_text(_SASL.format(home=self.home))
+        users = self.home / "conf/sasl/users"
         for login, password in self.logins.items():
             name, _, realm = login.partition("@")
             subprocess.run(
