@@ -1,0 +1,1 @@
+"""One standard each, worked out once a message, only if somebody needs it."""
