@@ -169,7 +169,6 @@ class Entry:
     note: str = ""
     added: str = ""
     expires: float | None = None
-    score: float | None = None
 
 
 class NamedList(Protocol):
@@ -215,6 +214,11 @@ class Tools:
         if isinstance(held, _UnderWay):
             return await held.wait()  # type: ignore[no-any-return]  # the memo holds many types
         return held.value  # type: ignore[no-any-return]
+
+    def made(self, key: str) -> Any:
+        """What `once` worked out already under `key`, or None."""
+        held = self.memo.get(key)
+        return held.value if isinstance(held, _Done) else None
 
     async def _first(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         under_way = self.memo[key] = _UnderWay()

@@ -1,0 +1,25 @@
+"""From a decision to the policy protocol's action (access(5), SMTPD_POLICY_README).
+
+Never `OK`: it would end the restriction list and could let a relay through. A deferral is an
+explicit 4xx reply: it ends the list there, and the reply is the one that the rule gave.
+"""
+
+from typing import assert_never
+
+from postward.carried import FIELD_NAME
+from postward.decision import Accept, Continue, Decision, Defer, Discard, Hold, Quarantine, Reject
+
+
+def action_of(decision: Decision, findings: str = "") -> str:
+    """The action for `decision`; `findings` is the signed field to prepend where the mail goes on."""
+    match decision:
+        case Continue() | Accept():
+            return f"PREPEND {FIELD_NAME}: {findings}" if findings else "DUNNO"
+        case Reject(reply) | Defer(reply) | Hold(reply):
+            return str(reply)
+        case Quarantine(why):
+            return f"HOLD {why}"
+        case Discard(why):
+            return f"DISCARD {why}"
+        case _:
+            assert_never(decision)

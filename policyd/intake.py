@@ -1,0 +1,85 @@
+"""From the policy protocol's attributes to facts.
+
+Postfix evaluates client, HELO and sender restrictions at RCPT (`smtpd_delay_reject`), so one
+request tells everything up to its `protocol_state`. Attributes may be absent, empty or `0`.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from functools import lru_cache
+
+from policyd.wire import ProtocolError
+from postward.address import parse as parse_address
+from postward.mail import IPAddress, Mail
+from postward.stage import Stage
+
+STAGES: dict[str, Stage] = {
+    "CONNECT": Stage.CONNECT,
+    "EHLO": Stage.HELO,
+    "HELO": Stage.HELO,
+    "MAIL": Stage.MAIL,
+    "RCPT": Stage.RCPT,
+    "DATA": Stage.DATA,
+    "BDAT": Stage.DATA,
+    "END-OF-MESSAGE": Stage.EOM,
+    # Commands outside a message: what is known is the client and its HELO.
+    "VRFY": Stage.HELO,
+    "ETRN": Stage.HELO,
+    "XCLIENT": Stage.HELO,
+    "XFORWARD": Stage.HELO,
+    "AUTH": Stage.HELO,
+    "STARTTLS": Stage.HELO,
+    "BURL": Stage.DATA,
+    "NOOP": Stage.HELO,
+    "QUIT": Stage.HELO,
+    "RSET": Stage.HELO,
+    "UNKNOWN": Stage.CONNECT,
+}
+
+
+@lru_cache(maxsize=8192)
+def client_address(text: str) -> IPAddress | None:
+    """The client's address; `None` when Postfix does not know one (`unknown`, empty)."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def mail_of(attributes: Mapping[str, str]) -> Mail:
+    """The facts of one request. Raises ProtocolError for a state that is not known."""
+    get = attributes.get
+    state = get("protocol_state", "")
+    stage = STAGES.get(state)
+    if stage is None:
+        raise ProtocolError("protocol_state is missing" if not state else "an unknown protocol_state")
+    known: dict[str, object] = {
+        "client_address": client_address(get("client_address", "")),
+        "client_name": get("client_name", "unknown"),
+        "reverse_client_name": get("reverse_client_name", "unknown"),
+        "client_port": _number(get("client_port", "")),
+        "listener": get("policy_context", ""),
+        "instance": get("instance", ""),
+    }
+    if stage >= Stage.HELO:
+        known["helo_name"] = get("helo_name", "")
+        known["protocol_name"] = get("protocol_name", "")
+        known["encryption_protocol"] = get("encryption_protocol", "")
+        known["encryption_cipher"] = get("encryption_cipher", "")
+        known["ccert_subject"] = get("ccert_subject", "")
+    if stage >= Stage.MAIL:
+        known["sender"] = parse_address(get("sender", ""))
+        known["sasl_username"] = get("sasl_username", "")
+        known["sasl_method"] = get("sasl_method", "")
+        known["size"] = _number(get("size", ""))
+    if stage is Stage.RCPT:
+        known["recipient"] = parse_address(get("recipient", ""))
+    if stage >= Stage.DATA:
+        known["recipient_count"] = _number(get("recipient_count", ""))
+        known["queue_id"] = get("queue_id", "")
+    return Mail(stage, known)
+
+
+def _number(text: str) -> int:
+    """A count; 0 for an attribute that is empty, absent or no number of at most 18 digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0

@@ -1,0 +1,240 @@
+"""The policy protocol on asyncio: one process, many connections that stay open.
+
+Requests of one connection are answered in their order; what is pipelined behind a judgement that
+waits is kept back. On our own trouble there is no answer: one log line, the connection is closed,
+and the service's `default_action` in main.cf decides (DESIGN: "When something breaks").
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from policyd.answer import action_of
+from policyd.intake import mail_of
+from policyd.session import Messages
+from policyd.wire import DUNNO, Framer, ProtocolError, answer, parse
+from postward import eager
+from postward.carried import seal
+from postward.decision import Accept, Continue
+from postward.house import House
+from postward.mail import Mail
+from postward.rules.judge import Case
+from postward.rules.judgement import Judgement
+from postward.stage import Door, Stage
+
+_log = logging.getLogger("postward.policyd")
+_HIGH_WATER = 64  # requests kept back before reading is paused
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """`connections`: at most; `idle`: seconds without a request; `deadline`: seconds for a judgement."""
+
+    connections: int = 500
+    idle: float = 330.0
+    deadline: float = 8.0
+
+
+class PolicyServer:
+    """Answers for all connections of the daemon. `House` may be changed under it at any time."""
+
+    def __init__(self, house: House, settings: PolicySettings) -> None:
+        self.house = house
+        self.settings = settings
+        self.messages = Messages()
+        self.connections: set[PolicyConnection] = set()
+        self._refused = 0
+
+    def protocol(self) -> "PolicyConnection":
+        """A protocol for one new connection: the factory for `loop.create_server`."""
+        return PolicyConnection(self)
+
+    async def drain(self, within: float) -> None:
+        """Answer what was asked already, then close every connection, in at most `within` seconds."""
+        busy = [task for connection in self.connections if (task := connection.finish()) is not None]
+        if busy:
+            await asyncio.wait(busy, timeout=within)
+        await asyncio.sleep(0)  # the answers are written by callbacks of the tasks
+        for connection in list(self.connections):
+            connection.abort("still busy when the daemon stopped")
+
+    def admit(self, connection: "PolicyConnection") -> bool:
+        """Take a connection in, unless there are too many."""
+        if len(self.connections) < self.settings.connections:
+            self.connections.add(connection)
+            self._refused = 0
+            return True
+        if self._refused == 0:
+            _log.warning("more than %d connections: new ones are closed", self.settings.connections)
+        self._refused += 1
+        return False
+
+    def judge(self, request: bytes) -> "bytes | Coroutine[Any, Any, bytes]":
+        """The answer to one request, at once or as a coroutine. Raises ProtocolError."""
+        attributes = parse(request)
+        mail = mail_of(attributes)
+        house = self.house
+        instance = attributes.get("instance", "")
+        carries = mail.stage is Stage.DATA and house.rules.carries
+        if not house.rules.any_due(Door.POLICYD, mail.stage) and not carries:
+            return DUNNO
+        case = self.messages.case(instance, house.rules, house.tools)
+        if mail.stage is Stage.EOM:
+            self.messages.forget(instance)
+        return self._answer(case, mail, carries)
+
+    async def _answer(self, case: Case, mail: Mail, carries: bool) -> bytes:
+        judgement = await case.judge(mail, self.settings.deadline)
+        if judgement.judged:
+            self.house.record("policyd", mail, judgement)
+        return answer(action_of(judgement.decision, self._findings(case, mail, judgement, carries)))
+
+    def _findings(self, case: Case, mail: Mail, judgement: Judgement, carries: bool) -> str:
+        """The signed field for the milter, where the mail goes on to it and has a queue id."""
+        goes_on = isinstance(judgement.decision, Continue | Accept)
+        if not (carries and goes_on and mail.queue_id):
+            return ""
+        return seal(self.house.findings_key, mail.queue_id, case.carry())
+
+
+class PolicyConnection(asyncio.Protocol):
+    """One connection of an smtpd process."""
+
+    __slots__ = ("_ended", "_framer", "_idle", "_requests", "_server", "_task", "_transport")
+
+    def __init__(self, server: PolicyServer) -> None:
+        self._server = server
+        self._framer = Framer()
+        self._requests: deque[bytes] = deque()
+        self._task: asyncio.Task[bytes] | None = None
+        self._ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if not self._server.admit(self):
+            self._ended = True
+            transport.abort()
+            return
+        self._idle = _IdleClock(self, self._server.settings.idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._server.connections.discard(self)
+        self._requests.clear()
+        if self._task is not None:
+            self._task.cancel()
+        if hasattr(self, "_idle"):
+            self._idle.stop()
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        self._idle.touch()
+        try:
+            self._requests.extend(self._framer.feed(data))
+        except ProtocolError as error:
+            self.abort(str(error))
+            return
+        if len(self._requests) > _HIGH_WATER:
+            self._transport.pause_reading()
+        if self._task is None:
+            self._work()
+
+    def _work(self) -> None:
+        """Answer the requests in order, until one has to wait."""
+        out: list[bytes] = []
+        while self._requests and not self._ended:
+            try:
+                started = self._server.judge(self._requests.popleft())
+                if not isinstance(started, bytes):
+                    stepped = eager.start(started)
+                    if isinstance(stepped, asyncio.Task):
+                        self._wait_for(stepped)
+                        break
+                    started = stepped.value
+            except ProtocolError as error:
+                self._write(out)
+                self.abort(str(error))
+                return
+            except Exception:  # noqa: BLE001  # our own trouble: no answer, Postfix's default_action decides
+                _log.exception("a request was not answered")
+                self._write(out)
+                self.abort("own trouble")
+                return
+            out.append(started)
+        self._write(out)
+        if not self._ended and len(self._requests) <= _HIGH_WATER:
+            self._transport.resume_reading()
+
+    def _write(self, out: list[bytes]) -> None:
+        if out and not self._transport.is_closing():
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def _wait_for(self, task: asyncio.Task[bytes]) -> None:
+        self._task = task
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[bytes]) -> None:
+        self._task = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            _log.error("a request was not answered", exc_info=error)
+            self.abort("own trouble")
+            return
+        self._write([task.result()])
+        if self._ended:
+            self._transport.close()
+        else:
+            self._work()
+
+    def finish(self) -> asyncio.Task[bytes] | None:
+        """Close as soon as the request under way, whose task is returned, is answered."""
+        self._ended = True
+        if self._task is None:
+            self._transport.close()
+        return self._task
+
+    def abort(self, why: str) -> None:
+        """Close without an answer, with one log line."""
+        self._ended = True
+        if not self._transport.is_closing():
+            _log.warning("connection closed without an answer: %s", why)
+            self._transport.close()
+
+    def idled(self) -> None:
+        """Nothing was asked for too long: an smtpd that has gone, or a peer that stalls."""
+        if self._task is None:
+            self._ended = True
+            self._transport.close()
+
+
+class _IdleClock:
+    """Closes a connection that is silent too long; costs one assignment a request."""
+
+    __slots__ = ("_connection", "_handle", "_last", "_loop", "_seconds")
+
+    def __init__(self, connection: PolicyConnection, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+        self._handle = self._loop.call_later(seconds, self._look)
+
+    def touch(self) -> None:
+        self._last = self._loop.time()
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+    def _look(self) -> None:
+        silent = self._loop.time() - self._last
+        if silent >= self._seconds:
+            self._connection.idled()
+        else:
+            self._handle = self._loop.call_later(self._seconds - silent, self._look)

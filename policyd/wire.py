@@ -1,0 +1,77 @@
+"""Framing of the policy protocol, without I/O: bytes -> requests, an action -> bytes.
+
+A request is `name=value` lines and an empty line (Postfix SMTPD_POLICY_README, "Protocol
+description"); an answer is one `action=` line and an empty line. Promise: however the bytes are
+split, the same requests come out; nothing larger than the limits is ever kept.
+"""
+
+MAX_REQUEST = 65_536  # octets; Postfix sends some 700, client certificate subjects make it a few thousand
+MAX_ATTRIBUTES = 100  # Postfix 3.12 sends 35
+MAX_ACTION = 2_048  # octets of an answer: a PREPEND of the findings field is the longest
+
+
+class ProtocolError(Exception):
+    """Bytes that are no policy request; the text says why, for the log."""
+
+
+class Framer:
+    """Cuts a stream into requests. After a ProtocolError the connection is of no more use."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The complete requests in what has come so far, without their empty lines.
+
+        Raises ProtocolError when an unfinished request grows beyond MAX_REQUEST.
+        """
+        if self._kept:
+            data = self._kept + data
+        *complete, rest = data.split(b"\n\n")
+        if len(rest) > MAX_REQUEST:
+            raise ProtocolError(f"a request of more than {MAX_REQUEST} octets")
+        self._kept = rest
+        return complete
+
+    @property
+    def unfinished(self) -> int:
+        """How many octets of an unfinished request are kept."""
+        return len(self._kept)
+
+
+def parse(request: bytes) -> dict[str, str]:
+    """The attributes of one request; of a repeated one the last.
+
+    Values are text that no component may take for a format; bytes that are not UTF-8 become lone
+    surrogates. Raises ProtocolError.
+    """
+    if len(request) > MAX_REQUEST:
+        raise ProtocolError(f"a request of more than {MAX_REQUEST} octets")
+    try:
+        text = request.decode()
+    except UnicodeDecodeError:
+        text = request.decode("utf-8", "surrogateescape")
+    lines = text.split("\n")
+    if len(lines) > MAX_ATTRIBUTES:
+        raise ProtocolError(f"more than {MAX_ATTRIBUTES} attributes")
+    try:
+        attributes = dict([line.split("=", 1) for line in lines])
+    except ValueError:
+        raise ProtocolError("a line without `=`") from None
+    if attributes.get("request") != "smtpd_access_policy":
+        raise ProtocolError("not a request=smtpd_access_policy")
+    if "\0" in text:
+        raise ProtocolError("a NUL octet")
+    return attributes
+
+
+def answer(action: str) -> bytes:
+    """The bytes of an answer. `action` is made one line of printable ASCII, whatever it was."""
+    if not (action.isascii() and action.isprintable()):
+        action = "".join(char if char.isascii() and char.isprintable() else "?" for char in action)
+    return b"action=" + action[:MAX_ACTION].encode("ascii") + b"\n\n"
+
+
+DUNNO = answer("DUNNO")

@@ -1,0 +1,15 @@
+"""All checks by name: the word after `check:` in a rule. A new check adds one line here."""
+
+from typing import Any
+
+from postward.checks.from_header import FromHeader
+from postward.checks.greylist import Greylisted
+from postward.checks.helo import Helo
+from postward.checks.limit import Limit
+from postward.checks.listed import Listed
+from postward.checks.rdns import ReverseDns
+from postward.checks.spf import Spf
+
+CHECKS: dict[str, type[Any]] = {
+    check.name: check for check in (FromHeader, Greylisted, Helo, Limit, Listed, ReverseDns, Spf)
+}

@@ -1,0 +1,249 @@
+"""From the merged members of a rule to a compiled rule, placed at the one door that judges it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from postward.checks import Check, Cost
+from postward.checks.registry import CHECKS
+from postward.mail import FACTS
+from postward.rules import grammar
+from postward.rules.conditions import Condition
+from postward.rules.errors import Path, did_you_mean
+from postward.rules.outcomes import DOORS, WATCH, Outcome
+from postward.rules.reader import Reader, Value
+from postward.rules.rule import Mode, Phase, Rule
+from postward.rules.text import PLACEHOLDERS, Template
+from postward.stage import Door, Stage
+
+KEYS = (
+    "name", "check", "with", "when", "unless", "then", "unsure",
+    "mode", "until", "at", "stage", "reason", "remedy",
+)  # fmt: skip
+_STAGES = tuple(stage.word for stage in Stage)
+_DOORS = tuple(door.value for door in Door)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What rules are compiled against: which doors are in use, which lists there are."""
+
+    doors: frozenset[Door]
+    lists: Mapping[str, Any]
+
+
+@cache
+def adapter(name: str) -> TypeAdapter[Check]:
+    """The validator of a check's options."""
+    return TypeAdapter(CHECKS[name])
+
+
+class Compiler:
+    """Compiles rules one by one; `looks` numbers equal checks alike, so that each is asked once."""
+
+    def __init__(self, reader: Reader, site: Site) -> None:
+        self.reader = reader
+        self.site = site
+        self._looks: dict[Check, int] = {}
+
+    def rule(self, members: Mapping[str, Value], whole: Value) -> Rule | None:
+        """The compiled rule, or None when something is wrong with it (every problem is noted)."""
+        before = len(self.reader.problems)
+        check = self._check(members, whole)
+        when, unless = self._conditions(members, "when"), self._conditions(members, "unless")
+        then = self._outcome(members, "then", whole)
+        unsure = self._outcome(members, "unsure", whole)
+        mode = grammar.mode(self.reader, members["mode"]) if "mode" in members else (Mode.ENFORCE, 1.0)
+        until = grammar.last_day(self.reader, members["until"]) if "until" in members else None
+        reason, remedy = self._text(members, "reason", check), self._text(members, "remedy", check)
+        wanted = self._wanted(members)
+        if len(self.reader.problems) > before or check is None or then is None or mode is None:
+            return None
+        unsure = unsure or WATCH
+        needs = _needs(check, (*when, *unless), (then, unsure))
+        placed = self._place(members, whole, needs, check, (then, unsure), wanted)
+        if placed is None:
+            return None
+        door, stage = placed
+        self._texts_in_time(members, (("reason", reason), ("remedy", remedy)), door, stage, needs)
+        return Rule(
+            name=str(members["name"].data),
+            check=check,
+            look_key=self._looks.setdefault(check, len(self._looks)),
+            when=when,
+            unless=unless,
+            then=then,
+            unsure=unsure,
+            mode=mode[0],
+            share=mode[1],
+            until=until,
+            door=door,
+            stage=stage,
+            phase=_phase(check, then, (*when, *unless)),
+            per_recipient="recipient" in needs,
+            reason=reason,
+            remedy=remedy,
+        )
+
+    def _check(self, members: Mapping[str, Value], whole: Value) -> Check | None:
+        if "check" not in members:
+            self.reader.complain(whole, "has no check:")
+            return None
+        name = self.reader.word(members["check"], tuple(CHECKS))
+        if name is None:
+            return None
+        options = members.get("with", Value({}, whole.document, whole.path))
+        self.reader.mapping(options)
+        if not isinstance(options.data, dict):
+            return None
+        known = tuple(adapter(name).json_schema().get("properties", {}))
+        unknown = [key for key in options.data if key not in known]
+        for key in unknown:
+            near = did_you_mean(key, known) if known else "; it takes none"
+            self.reader.problems.append(options.at(key).key_problem(f"unknown option of {name}{near}"))
+        given = {key: value for key, value in options.data.items() if key not in unknown}
+        try:
+            check = adapter(name).validate_python(given)
+        except ValidationError as error:
+            for each in error.errors():
+                self._option_problem(options, each["loc"], each["type"], each["msg"], name)
+            return None
+        self._lists_exist(check, options)
+        return None if unknown else check
+
+    def _option_problem(self, options: Value, loc: Path, kind: str, message: str, name: str) -> None:
+        if kind == "missing":
+            self.reader.complain(options, f"{name} needs the option {loc[-1]}")
+            return
+        value = options
+        for step in loc:
+            if not isinstance(value.data, dict | list) or (
+                isinstance(value.data, dict) and step not in value.data
+            ):
+                break
+            value = value.at(step)
+        text = message.removeprefix("Value error, ")
+        self.reader.complain(value, text[:1].lower() + text[1:])
+
+    def _lists_exist(self, check: Check, options: Value) -> None:
+        for name in sorted(getattr(check, "lists", ())):
+            place = options.at("list") if "list" in options.data else options
+            grammar.list_exists(self.reader, place, name, self.site.lists)
+
+    def _conditions(self, members: Mapping[str, Value], key: str) -> tuple[Condition, ...]:
+        if key not in members:
+            return ()
+        return grammar.conditions(self.reader, members[key], self.site.lists)
+
+    def _outcome(self, members: Mapping[str, Value], key: str, whole: Value) -> Outcome | None:
+        if key in members:
+            return grammar.outcome(self.reader, members[key])
+        if key == "then":
+            self.reader.complain(whole, "has no then:")
+        return None
+
+    def _text(self, members: Mapping[str, Value], key: str, check: Check | None) -> Template | None:
+        if key not in members:
+            return None
+        return grammar.text(self.reader, members[key], check.says if check is not None else {})
+
+    def _wanted(self, members: Mapping[str, Value]) -> tuple[Door | None, Stage | None]:
+        door = self.reader.word(members["at"], _DOORS) if "at" in members else None
+        stage = self.reader.word(members["stage"], _STAGES) if "stage" in members else None
+        return Door(door) if door else None, Stage[stage.upper()] if stage else None
+
+    def _place(
+        self,
+        members: Mapping[str, Value],
+        whole: Value,
+        needs: frozenset[str],
+        check: Check,
+        outcomes: tuple[Outcome, ...],
+        wanted: tuple[Door | None, Stage | None],
+    ) -> tuple[Door, Stage] | None:
+        """The door and stage of a rule: the first door in use that can, or the one of `at:`."""
+        why: list[str] = []
+        for door in Door:
+            if door not in self.site.doors or wanted[0] not in (None, door):
+                continue
+            stage_or_why = _stage_at(door, needs, check, outcomes, wanted[1])
+            if isinstance(stage_or_why, Stage):
+                return door, stage_or_why
+            why.append(f"{door.value}: {stage_or_why}")
+        if wanted[0] is not None and wanted[0] not in self.site.doors:
+            self.reader.complain(members["at"], f"{wanted[0].value} is not among the doors in use")
+            return None
+        place = members.get("at") or members.get("stage") or members.get("then") or whole
+        self.reader.complain(place, f"no door can judge this rule ({'; '.join(why)})")
+        return None
+
+    def _texts_in_time(
+        self,
+        members: Mapping[str, Value],
+        texts: tuple[tuple[str, Template | None], ...],
+        door: Door,
+        stage: Stage,
+        needs: frozenset[str],
+    ) -> None:
+        """A text may use only what is known when the rule is judged."""
+        for key, text in texts:
+            for _, name in text.parts if text is not None else ():
+                fact = PLACEHOLDERS[name][0] if name in PLACEHOLDERS else None
+                if fact is None or fact in needs:
+                    continue
+                known = FACTS[fact].stage(door)
+                if known is None or known > stage or fact == "recipient":
+                    self.reader.complain(
+                        members[key], f"{{{name}}} is not known at stage {stage.word}; see `stage:`"
+                    )
+
+
+def _needs(check: Check, conditions: tuple[Condition, ...], outcomes: tuple[Outcome, ...]) -> frozenset[str]:
+    needs = check.needs.union(*(condition.needs for condition in conditions))
+    if any(outcome.subject for outcome in outcomes):
+        needs |= {"headers"}
+    return needs
+
+
+def _stage_at(
+    door: Door,
+    needs: frozenset[str],
+    check: Check,
+    outcomes: tuple[Outcome, ...],
+    wanted: Stage | None,
+) -> Stage | str:
+    """The stage at which `door` can judge, or why it cannot."""
+    stage = Stage.CONNECT
+    latest = ""
+    for fact in sorted(needs):
+        known = FACTS[fact].stage(door)
+        if known is None:
+            return f"never learns {fact}"
+        if known > stage:
+            stage, latest = known, fact
+    for outcome in outcomes:
+        if door not in DOORS[outcome.word]:
+            return f"cannot {outcome.word}"
+    if check.cost is Cost.STATE and door is not Door.POLICYD:
+        return f"{check.name} keeps state, which only policyd does"
+    if any(outcome.word == "tag" for outcome in outcomes):
+        stage, latest = Stage.EOM, "a tagged header"
+    if wanted is not None and wanted < stage:
+        return f"{latest} is known at stage {stage.word}, later than {wanted.word}"
+    stage = wanted or stage
+    if "recipient" in needs and stage is not Stage.RCPT:
+        return f"a recipient is asked about at stage rcpt only, not at {stage.word}"
+    return stage
+
+
+def _phase(check: Check, then: Outcome, conditions: tuple[Condition, ...]) -> Phase:
+    if any(condition.by_score for condition in conditions):
+        return Phase.BY_SCORE
+    if then.word == "accept":
+        return Phase.ACCEPT
+    if then.word == "hold":
+        return Phase.HOLD
+    return {Cost.MEMORY: Phase.MEMORY, Cost.LOOKUP: Phase.LOOKUP, Cost.STATE: Phase.STATE}[check.cost]

@@ -1,0 +1,195 @@
+"""The words of a rule: outcomes, conditions, modes, dates and texts, from values to what is compiled."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from postward.address import normal_domain
+from postward.rules.conditions import KINDS, Condition
+from postward.rules.outcomes import DEFAULT_REPLIES, DOCS, Outcome
+from postward.rules.reader import Reader, Value, kind
+from postward.rules.rule import Mode
+from postward.rules.text import BadTemplate, Template, template
+
+MAX_SCORE = 1_000.0
+_CLASSES = {"reject": (500, "5"), "defer": (400, "4")}
+
+
+def outcome(reader: Reader, value: Value) -> Outcome | None:
+    """`reject`, `{score: 2.5}`, `{reject: {code: 554, enhanced: 5.7.1}}`, `{tag: {subject: ...}}` ..."""
+    if isinstance(value.data, str):
+        word = reader.word(value, tuple(DOCS))
+        if word == "score":
+            reader.complain(value, "score needs its number: {score: 2.5}")
+            return None
+        return Outcome(word) if word else None
+    if not isinstance(value.data, dict):
+        reader.complain(value, f"must be an outcome such as reject or {{score: 2.5}}, not {kind(value.data)}")
+        return None
+    members = reader.mapping(value, tuple(DOCS))
+    if len(value.data) != 1:
+        reader.complain(value, "must be one outcome; write a second rule for a second one")
+        return None
+    if not members:
+        return None
+    word, argument = members.popitem()
+    if word == "score":
+        number = reader.number(argument, -MAX_SCORE, MAX_SCORE)
+        return Outcome(word, score=number) if number is not None else None
+    if word in ("reject", "defer"):
+        return _reply_outcome(reader, word, argument)
+    if word == "tag":
+        return _tag(reader, argument)
+    reader.complain(argument, f"{word} takes no options")
+    return None
+
+
+def _reply_outcome(reader: Reader, word: str, argument: Value) -> Outcome | None:
+    members = reader.mapping(argument, ("code", "enhanced"))
+    hundred, first = _CLASSES[word]
+    code, enhanced = DEFAULT_REPLIES[word]
+    if "code" in members:
+        number = reader.number(members["code"], hundred, hundred + 99)
+        if number is None:
+            return None
+        code = int(number)
+    if "enhanced" in members:
+        text = reader.text(members["enhanced"])
+        if text is None:
+            return None
+        if not _is_enhanced(text, first):
+            reader.complain(members["enhanced"], f"must be a status code such as {first}.7.1 (RFC 3463)")
+            return None
+        enhanced = text
+    return Outcome(word, code=code, enhanced=enhanced)
+
+
+def _is_enhanced(text: str, first: str) -> bool:
+    parts = text.split(".")
+    return len(parts) == 3 and parts[0] == first and all(p.isdecimal() and len(p) <= 3 for p in parts)
+
+
+def _tag(reader: Reader, argument: Value) -> Outcome | None:
+    members = reader.mapping(argument, ("header", "subject"))
+    texts = {key: reader.text(member) for key, member in members.items()}
+    for key, text in texts.items():
+        if text is not None and not (text.isascii() and text.isprintable() and len(text) <= 64):
+            reader.complain(members[key], "must be printable ASCII, at most 64 characters")
+            return None
+    header = texts.get("header") or ""
+    if header and not header.replace("-", "").isalnum():
+        reader.complain(members["header"], "must be a header field name such as X-Spam")
+        return None
+    return Outcome("tag", header=header, subject=texts.get("subject") or "")
+
+
+def conditions(reader: Reader, value: Value, lists: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """The conditions of `when:` or `unless:`."""
+    found = (_condition(reader, item, lists) for item in reader.items(value))
+    return tuple(condition for condition in found if condition is not None)
+
+
+def _condition(reader: Reader, value: Value, lists: Mapping[str, Any]) -> Condition | None:
+    if isinstance(value.data, dict) and len(value.data) == 1:
+        members = reader.mapping(value, tuple(KINDS))
+        if not members:
+            return None
+        word, argument = members.popitem()
+        return _with_argument(reader, word, argument, lists)
+    if isinstance(value.data, dict):
+        reader.complain(value, "must be one condition; write a further item for a further one")
+        return None
+    word_or_none = reader.word(value, tuple(KINDS))
+    if word_or_none is None:
+        return None
+    known = KINDS[word_or_none]
+    if known.argument is not None:
+        reader.complain(value, f"needs its argument: {{{word_or_none}: ...}}")
+        return None
+    return Condition(word_or_none, known.needs, known.make(None), known.by_score)
+
+
+def _with_argument(reader: Reader, word: str, argument: Value, lists: Mapping[str, Any]) -> Condition | None:
+    known = KINDS[word]
+    if known.argument is None:
+        reader.complain(argument, f"{word} takes no argument")
+        return None
+    if known.argument == "number":
+        number = reader.number(argument, -MAX_SCORE, MAX_SCORE)
+        if number is None:
+            return None
+        return Condition(word, known.needs, known.make(number), known.by_score)
+    if known.argument == "list":
+        name = reader.text(argument)
+        if name is None or not list_exists(reader, argument, name, lists):
+            return None
+        return Condition(word, known.needs, known.make(name), lists=frozenset({name}))
+    words = reader.words(argument)
+    if not words:
+        return None
+    if word.endswith("_domain"):
+        words = domains(reader, argument, words)
+    return Condition(word, known.needs, known.make(words))
+
+
+def domains(reader: Reader, value: Value, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words as domain names, in the form that facts have."""
+    names = [(word, normal_domain(word)) for word in words]
+    for word, name in names:
+        if name is None:
+            reader.complain(value, f"{word!r} is no domain name")
+    return tuple(name for _, name in names if name is not None)
+
+
+def list_exists(reader: Reader, value: Value, name: str, lists: Mapping[str, Any]) -> bool:
+    """Whether the list is there; a problem when it is not."""
+    if name in lists:
+        return True
+    known = ", ".join(sorted(lists)) or "none"
+    reader.complain(value, f"there is no lists/{name}.yml (lists: {known})")
+    return False
+
+
+def mode(reader: Reader, value: Value) -> tuple[Mode, float] | None:
+    """`off`, `shadow`, `enforce`, or `canary: 10%` (as text or as a mapping): the mode and the share."""
+    if isinstance(value.data, dict) and list(value.data) == ["canary"]:
+        return _canary(reader, value.at("canary"))
+    if isinstance(value.data, str) and value.data.startswith("canary"):
+        text = value.data.removeprefix("canary").lstrip(":").strip()
+        return _canary(reader, Value(text, value.document, value.path))
+    word = reader.word(value, [each.value for each in Mode])
+    return (Mode(word), 1.0) if word else None
+
+
+def _canary(reader: Reader, value: Value) -> tuple[Mode, float] | None:
+    text = value.data
+    try:
+        percent = float(text[:-1]) if isinstance(text, str) and text.endswith("%") else -1.0
+    except ValueError:
+        percent = -1.0
+    if not 0 < percent <= 100:
+        reader.complain(value, "canary needs a share of the mail: `canary: 10%`")
+        return None
+    return Mode.CANARY, percent / 100
+
+
+def last_day(reader: Reader, value: Value) -> float | None:
+    """`2027-01-31` -> the end of that day (UTC), in seconds since the epoch."""
+    try:
+        day = datetime.strptime(value.data, "%Y-%m-%d").replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        reader.complain(value, "must be a date such as 2027-01-31")
+        return None
+    return (day + timedelta(days=1)).timestamp()
+
+
+def text(reader: Reader, value: Value, says: Mapping[str, str]) -> Template | None:
+    """A reason or remedy with `{names}`."""
+    words = reader.text(value)
+    if words is None:
+        return None
+    try:
+        return template(words, says)
+    except BadTemplate as error:
+        reader.complain(value, str(error))
+        return None

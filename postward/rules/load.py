@@ -1,0 +1,230 @@
+"""Loading: the shipped rules, the admin's rules.d/*.yml over them, the lists; all errors at once.
+
+A rule of rules.d with the name of an earlier one changes the keys that it gives and leaves the
+others, so that an upgrade of the shipped rules never overwrites a site's choice.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from postward.lists import BadEntry, CompiledList
+from postward.rules import grammar
+from postward.rules.compile import KEYS, Compiler, Site
+from postward.rules.document import Document, read
+from postward.rules.errors import ConfigErrors, did_you_mean
+from postward.rules.reader import Reader, Value
+from postward.rules.rule import Rule
+from postward.rules.ruleset import Override, Ruleset
+from postward.rules.thresholds import Thresholds
+from postward.stage import Door
+from postward.tools import Entry
+
+SHIPPED = Path(__file__).parent.parent / "shipped"
+TOP = ("shipped", "rules", "thresholds", "overrides", "hold_for_hours")
+OVERRIDE_KEYS = ("for", "rules", "thresholds")
+FOR_KEYS = ("login", "listener", "recipient_domain", "recipient")
+CHANGEABLE = ("mode", "then", "unsure", "until")
+_MAX_RULES = 2_000
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_THRESHOLDS = tuple(Thresholds.__dataclass_fields__)
+
+Members = dict[str, Value]
+
+
+def load(directory: Path, doors: frozenset[Door]) -> Ruleset:
+    """The rules of the configuration in `directory` for these doors. Raises ConfigErrors."""
+    return _Loader(directory, doors).load()
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.glob("*.yml") if not path.name.startswith("."))
+
+
+class _Loader:
+    def __init__(self, directory: Path, doors: frozenset[Door]) -> None:
+        self.directory = directory
+        self.doors = doors
+        self.reader = Reader()
+        self.digest = hashlib.sha256(" ".join(sorted(door.value for door in doors)).encode())
+        self.members: dict[str, Members] = {}
+        self.wholes: dict[str, Value] = {}
+        self.thresholds: dict[str, float | None] = {}
+        self.overrides: list[Value] = []
+        self.hold_hours = 24.0
+
+    def load(self) -> Ruleset:
+        documents = self._documents(_files(self.directory / "rules.d"))
+        lists = self._lists()
+        shipped = Value(True, Document(""), ())
+        for document in documents:
+            if isinstance(document.data, dict) and "shipped" in document.data:
+                shipped = Value(document.data["shipped"], document, ("shipped",))
+        if shipped.data not in (True, "on", "off", False):
+            self.reader.complain(shipped, "must be on or off")
+        if shipped.data not in ("off", False):
+            documents = [*self._documents([SHIPPED / "rules.yml"]), *documents]
+        for document in documents:
+            self._take(document)
+        compiler = Compiler(self.reader, Site(self.doors, lists))
+        rules = [compiler.rule(members, self.wholes[name]) for name, members in self.members.items()]
+        overrides = [self._override(value, compiler) for value in self.overrides]
+        if self.reader.problems:
+            raise ConfigErrors(self.reader.problems)
+        return Ruleset(
+            rules=tuple(rule for rule in rules if rule is not None),
+            thresholds=Thresholds(**self.thresholds),
+            overrides=tuple(each for each in overrides if each is not None),
+            lists=lists,
+            doors=self.doors,
+            digest=self.digest.hexdigest()[:16],
+            hold_for=self.hold_hours * 3600,
+        )
+
+    def _documents(self, paths: Iterable[Path]) -> list[Document]:
+        documents = []
+        for path in paths:
+            try:
+                documents.append(read(path))
+            except ConfigErrors as errors:
+                self.reader.problems.extend(errors.problems)
+                continue
+            self.digest.update(path.name.encode() + b"\0" + repr(documents[-1].data).encode() + b"\0")
+        return documents
+
+    def _take(self, document: Document) -> None:
+        """Merge one rules file over what was read before it."""
+        if document.data is None:
+            return
+        top = self.reader.mapping(Value(document.data, document, ()), TOP)
+        if "thresholds" in top:
+            self.thresholds.update(self._thresholds(top["thresholds"]))
+        if "hold_for_hours" in top:
+            self.hold_hours = self.reader.number(top["hold_for_hours"], 1, 120) or 24.0
+        if "overrides" in top:
+            self.overrides.extend(self.reader.items(top["overrides"]))
+        seen: dict[str, Value] = {}
+        for value in self.reader.items(top["rules"]) if "rules" in top else ():
+            self._take_rule(value, seen)
+
+    def _take_rule(self, value: Value, seen: dict[str, Value]) -> None:
+        members = self.reader.mapping(value, KEYS)
+        if "name" not in members:
+            if isinstance(value.data, dict):
+                self.reader.complain(value, "has no name:")
+            return
+        name = self._name(members["name"])
+        if name is None:
+            return
+        if name in seen:
+            line = seen[name].document.mark(seen[name].path).line
+            self.reader.complain(members["name"], f"the name {name} stands twice (first in line {line})")
+            return
+        if len(self.members) >= _MAX_RULES:
+            self.reader.complain(value, f"more than {_MAX_RULES} rules")
+            return
+        seen[name] = value
+        if "check" in members or name not in self.members:
+            self.wholes[name] = value
+        held = self.members.setdefault(name, {})
+        if "check" in members and "check" in held and members["check"].data != held["check"].data:
+            held.pop("with", None)  # the options of another check
+        held.update(members)
+
+    def _name(self, value: Value) -> str | None:
+        name = self.reader.text(value)
+        if name is None:
+            return None
+        if not _NAME.issuperset(name) or len(name) > 48 or name.startswith("-"):
+            self.reader.complain(value, "must be small letters, digits and hyphens, at most 48")
+            return None
+        return name
+
+    def _thresholds(self, value: Value) -> dict[str, float | None]:
+        numbers: dict[str, float | None] = {}
+        for name, member in self.reader.mapping(value, _THRESHOLDS).items():
+            if member.data is None or member.data == "off":
+                numbers[name] = None
+            else:
+                numbers[name] = self.reader.number(member, -grammar.MAX_SCORE, grammar.MAX_SCORE)
+        return numbers
+
+    def _override(self, value: Value, compiler: Compiler) -> Override | None:
+        members = self.reader.mapping(value, OVERRIDE_KEYS)
+        if "for" not in members:
+            if isinstance(value.data, dict):
+                self.reader.complain(value, "has no for:")
+            return None
+        who = self.reader.mapping(members["for"], FOR_KEYS)
+        words = {key: self.reader.words(member) for key, member in who.items()}
+        if not any(words.values()):
+            self.reader.complain(members["for"], f"must name one of {', '.join(FOR_KEYS)}")
+            return None
+        recipients = {word.lower() for word in words.get("recipient", ())}
+        if "recipient_domain" in who:
+            recipients |= set(
+                grammar.domains(self.reader, who["recipient_domain"], words["recipient_domain"])
+            )
+        return Override(
+            logins=frozenset(words.get("login", ())),
+            listeners=frozenset(words.get("listener", ())),
+            recipients=frozenset(recipients),
+            rules=self._changed(members["rules"], compiler) if "rules" in members else (),
+            thresholds=self._thresholds(members["thresholds"]) if "thresholds" in members else {},
+        )
+
+    def _changed(self, value: Value, compiler: Compiler) -> tuple[Rule, ...]:
+        """The rules that an override changes, compiled as they are then."""
+        changed = []
+        for name, change in self.reader.mapping(value).items():
+            if name not in self.members:
+                known = did_you_mean(name, tuple(self.members))
+                self.reader.problems.append(change.key_problem(f"there is no rule {name}{known}"))
+                continue
+            members = {**self.members[name], **self.reader.mapping(change, CHANGEABLE)}
+            changed.append(compiler.rule(members, self.wholes[name]))
+        return tuple(rule for rule in changed if rule is not None)
+
+    def _lists(self) -> dict[str, CompiledList]:
+        """The shipped lists, and the admin's over them, by file name."""
+        paths = {path.stem: path for path in _files(SHIPPED / "lists")}
+        paths.update({path.stem: path for path in _files(self.directory / "lists")})
+        lists: dict[str, CompiledList] = {}
+        for name, path in sorted(paths.items()):
+            lists[name] = CompiledList(name)
+            for document in self._documents([path]):
+                self._fill(lists[name], document)
+        return lists
+
+    def _fill(self, into: CompiledList, document: Document) -> None:
+        if document.data is None:
+            return
+        top = self.reader.mapping(Value(document.data, document, ()), ("description", "entries"))
+        for value in self.reader.items(top["entries"]) if "entries" in top else ():
+            entry = self._entry(value)
+            if entry is None:
+                continue
+            try:
+                into.add(entry)
+            except BadEntry as error:
+                place = value.at("value") if isinstance(value.data, dict) else value
+                self.reader.complain(place, str(error))
+
+    def _entry(self, value: Value) -> Entry | None:
+        if isinstance(value.data, str):
+            return Entry(value.data)
+        members = self.reader.mapping(value, ("value", "note", "added", "expires"))
+        if not members:
+            return None
+        if "value" not in members:
+            self.reader.complain(value, "has no value:")
+            return None
+        text = self.reader.text(members["value"])
+        note = self.reader.text(members["note"]) if "note" in members else ""
+        if "added" in members and grammar.last_day(self.reader, members["added"]) is None:
+            return None
+        expires = grammar.last_day(self.reader, members["expires"]) if "expires" in members else None
+        if text is None or note is None:
+            return None
+        added = str(members["added"].data) if "added" in members else ""
+        return Entry(text, note, added, expires)

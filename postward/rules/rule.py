@@ -1,0 +1,102 @@
+"""A compiled rule, and the plan of the rules that apply to one kind of mail at one door."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+from postward.checks import Check
+from postward.mail import Mail
+from postward.rules.conditions import Condition, Standing
+from postward.rules.outcomes import Outcome
+from postward.rules.text import Template
+from postward.rules.thresholds import Thresholds
+from postward.stage import Door, Stage
+from postward.tools import Tools
+
+
+class Mode(Enum):
+    """How much a rule may do."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    ENFORCE = "enforce"
+
+
+class Phase(IntEnum):
+    """Rules of one stage are asked in this order; each phase is asked all at the same time."""
+
+    ACCEPT = 0
+    MEMORY = 1
+    LOOKUP = 2
+    HOLD = 3
+    STATE = 4
+    BY_SCORE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check, when it is asked, and what follows."""
+
+    name: str
+    check: Check
+    look_key: int
+    """The same for rules that ask the same check with the same options: it is asked once."""
+    when: tuple[Condition, ...]
+    unless: tuple[Condition, ...]
+    then: Outcome
+    unsure: Outcome
+    mode: Mode
+    share: float
+    """The canary's part of all mail, 0 to 1."""
+    until: float | None
+    door: Door
+    stage: Stage
+    phase: Phase
+    per_recipient: bool
+    reason: Template | None
+    remedy: Template | None
+    conditional: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        conditional = bool(self.when or self.unless or self.until is not None)
+        object.__setattr__(self, "conditional", conditional)
+
+    def skipped(self, mail: Mail, tools: Tools, standing: Standing) -> str:
+        """Why the rule is not asked for this mail; empty when it is."""
+        if self.until is not None and tools.clock.wall() >= self.until:
+            return "until: has passed"
+        for condition in self.when:
+            if not condition.test(mail, tools, standing):
+                return f"when: not {condition.word}"
+        for condition in self.unless:
+            if condition.test(mail, tools, standing):
+                return f"unless: {condition.word}"
+        return ""
+
+    def runs_as(self, mail: Mail) -> str:
+        """`enforce`, `shadow`, `canary` or `canary-out` for this mail; steady for one client."""
+        if self.mode is Mode.CANARY:
+            client = f"{self.name}|{mail.known.get('client_address')}".encode()
+            return "canary" if zlib.crc32(client) < self.share * 2**32 else "canary-out"
+        return str(self.mode.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rules for one door and one set of overrides: for each stage its phases, in order."""
+
+    phases: Mapping[Stage, tuple[tuple[Rule, ...], ...]]
+    thresholds: Thresholds
+
+
+def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
+    """Lay the rules of `door` out: at each stage all that is due by then, recipients' rules at RCPT only."""
+    here = [rule for rule in rules if rule.door is door and rule.mode is not Mode.OFF]
+    phases: dict[Stage, tuple[tuple[Rule, ...], ...]] = {}
+    for stage in Stage:
+        due = [rule for rule in here if (stage is rule.stage if rule.per_recipient else rule.stage <= stage)]
+        laid = (tuple(rule for rule in due if rule.phase is phase) for phase in Phase)
+        phases[stage] = tuple(rules for rules in laid if rules)
+    return Plan(phases, thresholds)

@@ -1,0 +1,131 @@
+"""All rules of a site, compiled: what the doors judge by. Immutable; a reload makes another one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from postward.lists import CompiledList
+from postward.mail import Mail
+from postward.rules.judge import Case
+from postward.rules.rule import Mode, Plan, Rule, plan
+from postward.rules.thresholds import Thresholds
+from postward.stage import Door, Stage
+from postward.tools import Tools
+
+_MAX_PLANS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Rules and thresholds that differ for some mail. Empty sets match everything."""
+
+    logins: frozenset[str]
+    listeners: frozenset[str]
+    recipients: frozenset[str]
+    """Recipient domains, and whole recipient addresses."""
+    rules: tuple[Rule, ...]
+    """The rules that it changes, as they are then."""
+    thresholds: Mapping[str, float | None]
+
+    def matches(self, mail: Mail) -> bool:
+        """Whether it applies to what is known of the mail now.
+
+        Where one answer serves several recipients it applies if it matches all of them.
+        """
+        known = mail.known
+        if self.logins and known.get("sasl_username", "") not in self.logins:
+            return False
+        if self.listeners and known.get("listener", "") not in self.listeners:
+            return False
+        if not self.recipients:
+            return True
+        whole = (known["recipient"],) if "recipient" in known else known.get("recipients", ())
+        return bool(whole) and all(
+            each.domain in self.recipients or each.text.lower() in self.recipients for each in whole
+        )
+
+
+@dataclass(slots=True)
+class Ruleset:
+    """The compiled rules. `digest` names their content: equal files give equal digests."""
+
+    rules: tuple[Rule, ...]
+    thresholds: Thresholds
+    overrides: tuple[Override, ...]
+    lists: Mapping[str, CompiledList]
+    doors: frozenset[Door]
+    digest: str
+    hold_for: float = 86_400.0
+    """Seconds that a sender domain is held at most; then it passes to full scoring."""
+    _plans: dict[tuple[Door, tuple[int, ...]], Plan] = field(default_factory=dict)
+    _stages_of: dict[Door, frozenset[Stage]] = field(default_factory=dict)
+    _due: dict[tuple[Door, Stage], bool] = field(default_factory=dict)
+
+    def open(self, door: Door, tools: Tools) -> Case:
+        """A new message before the rules at `door`."""
+        return Case(self, door, tools.for_message())
+
+    def plan_for(self, door: Door, mail: Mail) -> Plan:
+        """The rules that apply to this mail at this door."""
+        if not self.overrides:
+            return self._plan(door, ())
+        matching = tuple(index for index, override in enumerate(self.overrides) if override.matches(mail))
+        return self._plan(door, matching)
+
+    def _plan(self, door: Door, matching: tuple[int, ...]) -> Plan:
+        made = self._plans.get((door, matching))
+        if made is None:
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            made = self._plans[door, matching] = self._make_plan(door, matching)
+        return made
+
+    def _make_plan(self, door: Door, matching: tuple[int, ...]) -> Plan:
+        rules = {rule.name: rule for rule in self.rules}
+        numbers = {name: getattr(self.thresholds, name) for name in Thresholds.__dataclass_fields__}
+        for index in matching:
+            rules.update((rule.name, rule) for rule in self.overrides[index].rules)
+            numbers.update(self.overrides[index].thresholds)
+        return plan(tuple(rules.values()), door, Thresholds(**numbers))
+
+    def _ever(self, door: Door) -> list[Rule]:
+        """The rules that may run at `door` for some mail."""
+        every = [*self.rules, *(rule for override in self.overrides for rule in override.rules)]
+        return [rule for rule in every if rule.door is door and rule.mode is not Mode.OFF]
+
+    def stages(self, door: Door) -> frozenset[Stage]:
+        """The stages at which something may be decided at `door`: Postfix has to wait for those.
+
+        At the milter the last stage counts as soon as policyd's score can reach a threshold there.
+        """
+        stages = self._stages(door)
+        return stages | {Stage.EOM} if door is Door.MILTER and self.carries else stages
+
+    def _stages(self, door: Door) -> frozenset[Stage]:
+        held = self._stages_of.get(door)
+        if held is None:
+            held = self._stages_of[door] = frozenset(rule.stage for rule in self._ever(door))
+        return held
+
+    @property
+    def carries(self) -> bool:
+        """Whether policyd has something to tell the milter: both are in use and policyd judges."""
+        return self._stages(Door.POLICYD) != frozenset() and Door.MILTER in self.doors
+
+    def any_due(self, door: Door, stage: Stage) -> bool:
+        """Whether a rule may be judged at `door` when it asks at `stage`."""
+        due = self._due.get((door, stage))
+        if due is None:
+            due = self._due[door, stage] = any(
+                rule.stage is stage if rule.per_recipient else rule.stage <= stage
+                for rule in self._ever(door)
+            )
+        return due
+
+    def needs(self, door: Door) -> frozenset[str]:
+        """The facts that the rules at `door` read."""
+        facts: set[str] = set()
+        for rule in self._ever(door):
+            facts |= rule.check.needs
+            for condition in (*rule.when, *rule.unless):
+                facts |= condition.needs
+        return frozenset(facts)
