@@ -69,7 +69,7 @@ def _filled(value: str, sockets: Mapping[str, str]) -> str:
 
 def main_cf(chosen: Settings, present: Mapping[str, str]) -> str:
     """The marked block for main.cf. `present`: the lists that the server has, by name."""
-    lines = [BEGIN + ": to undo, delete from this line to the END line, then `postfix reload`"]
+    lines = [BEGIN + ": to undo, remove all up to the END line and run `postfix reload`"]
     for one in chosen.main:
         lines += _comment(one.why)
         lines.append(f"{one.name} = {_joined(one, present.get(one.name, ''))}")
