@@ -3,6 +3,7 @@
 In YAML a condition is a word (`authenticated`) or a word with its argument (`{listener: submission}`).
 """
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,9 +49,19 @@ def _constant(test: _Test) -> Callable[[Any], _Test]:
     return lambda _argument: test
 
 
+# RFC 1918, 4193, 5735. Not `is_private`: to Python documentation and test networks are private too.
+_LOCAL = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+        "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+
+
 def _local(mail: Mail, _tools: Tools, _standing: Standing) -> bool:
     address = mail.client_address
-    return address is None or address.is_loopback or address.is_private
+    return address is None or any(address in network for network in _LOCAL)
 
 
 def _suspicious(_mail: Mail, _tools: Tools, standing: Standing) -> bool:
