@@ -32,7 +32,7 @@ class Sink:
     """Where lines go: a file descriptor that must not block us."""
 
     def __init__(self, fd: int) -> None:
-        self._write = _writer(fd)
+        self._write, self.close = _writer(fd)
         self._lines: deque[bytes] = deque()
         self._waiting = 0
         self._dropped = 0
@@ -205,21 +205,23 @@ def _is_journal(fd: int) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{state.st_dev}:{state.st_ino}"
 
 
-def _writer(fd: int) -> Callable[[bytes], int]:
-    """A write to `fd` that gives the octets taken (0: full), never blocks and never raises.
+def _writer(fd: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
+    """A write to `fd` that gives the octets taken (0: full), and how to give up the own descriptor.
 
-    The descriptor is shared with others, who may want it to block: a socket is asked not to for
-    each write, anything else is opened anew. Octets that nobody can read count as taken.
+    The write never blocks and never raises. The descriptor is shared with others, who may want it to
+    block: a socket is asked not to for each write, anything else is opened anew. Octets that nobody
+    can read count as taken.
     """
     if stat.S_ISSOCK(os.fstat(fd).st_mode):
         stream = socket.socket(fileno=os.dup(fd))
-        return _patient(lambda octets: stream.send(octets, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL))
+        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+        return _patient(lambda octets: stream.send(octets, flags)), stream.close
     try:
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
         own = os.open(f"/proc/self/fd/{fd}", flags)
     except OSError:  # no right to open it, or no /proc: the best there is
         own = os.dup(fd)
-    return _patient(lambda octets: os.write(own, octets))
+    return _patient(lambda octets: os.write(own, octets)), lambda: os.close(own)
 
 
 def _patient(write: Callable[[bytes], int]) -> Callable[[bytes], int]:

@@ -87,16 +87,8 @@ def _unix_path(path: str) -> str:
     return path
 
 
-def _seconds(value: Any) -> float:
-    return value if isinstance(value, float) else seconds(value)  # a default is seconds already
-
-
-def _octets(value: Any) -> int:
-    return octets(value)
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-Octets = Annotated[int, BeforeValidator(_octets)]
+Seconds = Annotated[float, BeforeValidator(seconds)]
+Octets = Annotated[int, BeforeValidator(octets)]
 ListenAddress = Annotated[Listen, BeforeValidator(listen)]
 ServerAddress = Annotated[tuple[str, int], BeforeValidator(address_and_port)]
 SocketMode = Annotated[int, BeforeValidator(socket_mode)]

@@ -1,0 +1,48 @@
+"""`postward policyd`: the policy service of this configuration, in one process, in the foreground."""
+
+import asyncio
+import gc
+import socket
+from pathlib import Path
+
+from policyd.serve import PolicyServer, PolicySettings
+from postward.daemon import log as daemon_log
+from postward.daemon.log import Log
+from postward.daemon.notify import Notifier
+from postward.daemon.process import Desk, Reloader, live, run
+from postward.daemon.start import bind, findings_key, inode, unlink
+from postward.daemon.wiring import Configuration, configure, open_house
+
+DRAIN = 10.0  # seconds for the requests that wait for an answer; Postfix asks again after that
+
+
+def main(directory: Path) -> None:
+    """Serve until SIGTERM. Raises ConfigErrors and CannotStart."""
+    configuration = configure(directory)
+    settings = configuration.settings
+    log = daemon_log.set_up(settings.log.format, settings.log.level)
+    key = findings_key(settings.findings_key)
+    listeners = bind(settings.policyd.listen, settings.policyd.socket_mode)
+    gc.collect()
+    gc.freeze()  # what the rules hold stays; the collector need not look at it again
+    run(_serve(configuration, log, key, listeners))
+
+
+async def _serve(
+    configuration: Configuration, log: Log, key: bytes, listeners: list[socket.socket]
+) -> None:
+    loop = asyncio.get_running_loop()
+    log.sink.attach(loop)
+    notifier = Notifier()
+    desk = Desk("policyd", configuration, notifier)
+    inodes = [inode(listener) for listener in listeners]
+    section = configuration.settings.policyd
+    async with open_house(configuration, log, key) as house:
+        server = PolicyServer(house, PolicySettings(section.connections, section.idle, section.deadline))
+        doors = [await loop.create_server(server.protocol, sock=listener) for listener in listeners]
+        await live(desk, Reloader(house, configuration), notifier)
+        unlink(listeners, inodes)
+        for door in doors:
+            door.close()
+        await server.drain(DRAIN)
+    log.sink.detach()

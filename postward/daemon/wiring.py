@@ -1,0 +1,116 @@
+"""How the parts are put together: settings and rules from one directory, tools, a house for a door."""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from postward.daemon.config import Settings, load_settings
+from postward.daemon.log import Log
+from postward.daemon.record import Recorder
+from postward.dns.config import servers_from
+from postward.dns.resolver import Resolver
+from postward.house import House
+from postward.journal import Pseudonyms, row
+from postward.rules.errors import ConfigErrors, Problem
+from postward.rules.load import load
+from postward.rules.ruleset import Ruleset
+from postward.store.factory import open_store
+from postward.store.journal import JournalWriter
+from postward.tools import Clock, Dns, Store, Tools
+
+_log = logging.getLogger("postward.daemon")
+_CHANGEABLE = {"own_domains"}  # of postward.yml; rules and lists change too
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that a configuration directory says, valid as a whole."""
+
+    directory: Path
+    settings: Settings
+    rules: Ruleset
+
+
+def configure(directory: Path) -> Configuration:
+    """Read `directory`: postward.yml, rules and lists. Raises ConfigErrors with all that is wrong."""
+    problems: list[Problem] = []
+    settings = rules = None
+    try:
+        settings = load_settings(directory)
+    except ConfigErrors as errors:
+        problems += errors.problems
+    if directory.is_dir():
+        try:
+            rules = load(directory, (settings or Settings()).doors)
+        except ConfigErrors as errors:
+            problems += errors.problems
+    if settings is None or rules is None or problems:
+        raise ConfigErrors(problems)
+    return Configuration(directory, settings, rules)
+
+
+def resolver(settings: Settings, clock: Clock) -> Dns:
+    """The look-ups as configured. Belongs to the event loop that first uses it."""
+    dns = settings.dns
+    return Resolver(dns.servers or servers_from(), dns.timeout, dns.attempts, dns.cache, clock)
+
+
+def tools(configuration: Configuration, dns: Dns, store: Store, clock: Clock) -> Tools:
+    """What checks work with, by this configuration."""
+    return Tools(dns, store, clock, configuration.rules.lists, configuration.settings.own_domains)
+
+
+def pseudonyms(settings: Settings, key: bytes) -> Pseudonyms:
+    """How addresses are spelled in journal and log."""
+    wanted = settings.journal is not None and settings.journal.pseudonymise
+    return Pseudonyms(key if wanted else None)
+
+
+@asynccontextmanager
+async def open_house(configuration: Configuration, log: Log, key: bytes) -> AsyncIterator[House]:
+    """The house for one process, with its store and journal open, in the running event loop."""
+    settings, clock = configuration.settings, SystemClock()
+    names = pseudonyms(settings, key)
+    writer = None
+    if settings.journal is not None:
+        kept = settings.journal
+        writer = JournalWriter(
+            kept.path,
+            keep_seconds=kept.keep,
+            max_bytes=kept.max_size,
+            render=lambda record: row(record, names),
+        )
+    store = open_store(settings.store.kind, settings.store.path)
+    try:
+        await store.open()
+        record = Recorder(log, clock, names, writer.write if writer is not None else None)
+        kit = tools(configuration, resolver(settings, clock), store, clock)
+        yield House(configuration.rules, kit, record, key)
+    finally:
+        await store.close()
+        if writer is not None:
+            writer.close()
+
+
+def take_over(house: House, configuration: Configuration) -> None:
+    """From now on judge by `configuration`; a message that is under way keeps what it began with."""
+    now = house.tools
+    house.tools = tools(configuration, now.dns, now.store, now.clock)
+    house.rules = configuration.rules
+
+
+def warn_of_restart(old: Settings, new: Settings) -> None:
+    """Say which changed settings wait for a restart."""
+    for name in type(old).model_fields:
+        if name not in _CHANGEABLE and getattr(old, name) != getattr(new, name):
+            _log.warning("%s changed: this takes a restart", name)
