@@ -46,13 +46,19 @@ def client_address(text: str) -> IPAddress | None:
         return None
 
 
-def mail_of(attributes: Mapping[str, str]) -> Mail:
-    """The facts of one request. Raises ProtocolError for a state that is not known."""
-    get = attributes.get
-    state = get("protocol_state", "")
+def stage_of(attributes: Mapping[str, str]) -> Stage:
+    """The stage of a request. Raises ProtocolError for a state that is not known."""
+    state = attributes.get("protocol_state", "")
     stage = STAGES.get(state)
     if stage is None:
         raise ProtocolError("protocol_state is missing" if not state else "an unknown protocol_state")
+    return stage
+
+
+def mail_of(attributes: Mapping[str, str]) -> Mail:
+    """The facts of one request. Raises ProtocolError for a state that is not known."""
+    get = attributes.get
+    stage = stage_of(attributes)
     known: dict[str, object] = {
         "client_address": client_address(get("client_address", "")),
         "client_name": get("client_name", "unknown"),
@@ -61,20 +67,22 @@ def mail_of(attributes: Mapping[str, str]) -> Mail:
         "listener": get("policy_context", ""),
         "instance": get("instance", ""),
     }
-    if stage >= Stage.HELO:
-        known["helo_name"] = get("helo_name", "")
-        known["protocol_name"] = get("protocol_name", "")
-        known["encryption_protocol"] = get("encryption_protocol", "")
-        known["encryption_cipher"] = get("encryption_cipher", "")
-        known["ccert_subject"] = get("ccert_subject", "")
-    if stage >= Stage.MAIL:
-        known["sender"] = parse_address(get("sender", ""))
-        known["sasl_username"] = get("sasl_username", "")
-        known["sasl_method"] = get("sasl_method", "")
-        known["size"] = _number(get("size", ""))
+    if stage is Stage.CONNECT:
+        return Mail(stage, known)
+    known["helo_name"] = get("helo_name", "")
+    known["protocol_name"] = get("protocol_name", "")
+    known["encryption_protocol"] = get("encryption_protocol", "")
+    known["encryption_cipher"] = get("encryption_cipher", "")
+    known["ccert_subject"] = get("ccert_subject", "")
+    if stage is Stage.HELO:
+        return Mail(stage, known)
+    known["sender"] = parse_address(get("sender", ""))
+    known["sasl_username"] = get("sasl_username", "")
+    known["sasl_method"] = get("sasl_method", "")
+    known["size"] = _number(get("size", ""))
     if stage is Stage.RCPT:
         known["recipient"] = parse_address(get("recipient", ""))
-    if stage >= Stage.DATA:
+    elif stage >= Stage.DATA:
         known["recipient_count"] = _number(get("recipient_count", ""))
         known["queue_id"] = get("queue_id", "")
     return Mail(stage, known)

@@ -8,12 +8,12 @@ and the service's `default_action` in main.cf decides (DESIGN: "When something b
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import NamedTuple
 
 from policyd.answer import action_of
-from policyd.intake import mail_of
+from policyd.intake import mail_of, stage_of
 from policyd.session import Messages
 from policyd.wire import DUNNO, Framer, ProtocolError, answer, parse
 from postward import eager
@@ -72,32 +72,38 @@ class PolicyServer:
         self._refused += 1
         return False
 
-    def judge(self, request: bytes) -> "bytes | Coroutine[Any, Any, bytes]":
-        """The answer to one request, at once or as a coroutine. Raises ProtocolError."""
+    def ask(self, request: bytes) -> "bytes | Question":
+        """The answer to one request, or the question to put to the rules. Raises ProtocolError."""
         attributes = parse(request)
-        mail = mail_of(attributes)
+        stage = stage_of(attributes)
         house = self.house
-        instance = attributes.get("instance", "")
-        carries = mail.stage is Stage.DATA and house.rules.carries
-        if not house.rules.any_due(Door.POLICYD, mail.stage) and not carries:
+        carries = stage is Stage.DATA and house.rules.carries
+        if not carries and not house.rules.any_due(Door.POLICYD, stage):
             return DUNNO
+        mail = mail_of(attributes)
+        instance = mail.instance
         case = self.messages.case(instance, house.rules, house.tools)
-        if mail.stage is Stage.EOM:
+        if stage is Stage.EOM:
             self.messages.forget(instance)
-        return self._answer(case, mail, carries)
+        return Question(case, mail, carries)
 
-    async def _answer(self, case: Case, mail: Mail, carries: bool) -> bytes:
-        judgement = await case.judge(mail, self.settings.deadline)
+    def answer(self, question: "Question", judgement: Judgement) -> bytes:
+        """The answer that the rules gave, recorded."""
+        case, mail, carries = question
         if judgement.judged:
             self.house.record("policyd", mail, judgement)
-        return answer(action_of(judgement.decision, self._findings(case, mail, judgement, carries)))
+        findings = ""
+        if carries and mail.queue_id and isinstance(judgement.decision, Continue | Accept):
+            findings = seal(self.house.findings_key, mail.queue_id, case.carry())
+        return answer(action_of(judgement.decision, findings))
 
-    def _findings(self, case: Case, mail: Mail, judgement: Judgement, carries: bool) -> str:
-        """The signed field for the milter, where the mail goes on to it and has a queue id."""
-        goes_on = isinstance(judgement.decision, Continue | Accept)
-        if not (carries and goes_on and mail.queue_id):
-            return ""
-        return seal(self.house.findings_key, mail.queue_id, case.carry())
+
+class Question(NamedTuple):
+    """A request that the rules have to answer; `carries`: the milter is to hear what was found."""
+
+    case: Case
+    mail: Mail
+    carries: bool
 
 
 class PolicyConnection(asyncio.Protocol):
@@ -109,7 +115,7 @@ class PolicyConnection(asyncio.Protocol):
         self._server = server
         self._framer = Framer()
         self._requests: deque[bytes] = deque()
-        self._task: asyncio.Task[bytes] | None = None
+        self._task: asyncio.Task[Judgement] | None = None
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -149,13 +155,13 @@ class PolicyConnection(asyncio.Protocol):
         out: list[bytes] = []
         while self._requests and not self._ended:
             try:
-                started = self._server.judge(self._requests.popleft())
-                if not isinstance(started, bytes):
-                    stepped = eager.start(started)
+                asked = self._server.ask(self._requests.popleft())
+                if isinstance(asked, Question):
+                    stepped = eager.start(asked.case.judge(asked.mail, self._server.settings.deadline))
                     if isinstance(stepped, asyncio.Task):
-                        self._wait_for(stepped)
+                        self._wait_for(asked, stepped)
                         break
-                    started = stepped.value
+                    asked = self._server.answer(asked, stepped.value)
             except ProtocolError as error:
                 self._write(out)
                 self.abort(str(error))
@@ -165,7 +171,7 @@ class PolicyConnection(asyncio.Protocol):
                 self._write(out)
                 self.abort("own trouble")
                 return
-            out.append(started)
+            out.append(asked)
         self._write(out)
         if not self._ended and len(self._requests) <= _HIGH_WATER:
             self._transport.resume_reading()
@@ -174,26 +180,26 @@ class PolicyConnection(asyncio.Protocol):
         if out and not self._transport.is_closing():
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
-    def _wait_for(self, task: asyncio.Task[bytes]) -> None:
+    def _wait_for(self, question: Question, task: asyncio.Task[Judgement]) -> None:
         self._task = task
-        task.add_done_callback(self._answered)
+        task.add_done_callback(partial(self._answered, question))
 
-    def _answered(self, task: asyncio.Task[bytes]) -> None:
+    def _answered(self, question: Question, task: asyncio.Task[Judgement]) -> None:
         self._task = None
         if task.cancelled():
             return
-        error = task.exception()
-        if error is not None:
-            _log.error("a request was not answered", exc_info=error)
+        try:
+            self._write([self._server.answer(question, task.result())])
+        except Exception:  # noqa: BLE001  # our own trouble, as in _work
+            _log.exception("a request was not answered")
             self.abort("own trouble")
             return
-        self._write([task.result()])
         if self._ended:
             self._transport.close()
         else:
             self._work()
 
-    def finish(self) -> asyncio.Task[bytes] | None:
+    def finish(self) -> asyncio.Task[Judgement] | None:
         """Close as soon as the request under way, whose task is returned, is answered."""
         self._ended = True
         if self._task is None:

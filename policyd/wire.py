@@ -5,6 +5,8 @@ description"); an answer is one `action=` line and an empty line. Promise: howev
 split, the same requests come out; nothing larger than the limits is ever kept.
 """
 
+from itertools import repeat
+
 MAX_REQUEST = 65_536  # octets; Postfix sends some 700, client certificate subjects make it a few thousand
 MAX_ATTRIBUTES = 100  # Postfix 3.12 sends 35
 MAX_ACTION = 2_048  # octets of an answer: a PREPEND of the findings field is the longest

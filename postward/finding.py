@@ -33,4 +33,7 @@ class Unsure:
     why: str
 
 
+CLEAR = Clear()
+"""The usual answer: the look found nothing and has nothing to add."""
+
 Finding = Clear | Hit | Unsure

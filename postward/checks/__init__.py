@@ -5,13 +5,16 @@ descriptions as `Annotated[..., Field(...)]`; its class says which facts it need
 can give and which values its reasons offer to a rule's texts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from enum import Enum
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from postward.finding import Finding
 from postward.mail import Mail
 from postward.tools import Tools
+
+Looked = Finding | Coroutine[Any, Any, Finding]
+"""What a look gives: the finding, where it is at hand, or a coroutine that will have it."""
 
 
 class Cost(Enum):
@@ -38,5 +41,8 @@ class Check(Protocol):
     def needs(self) -> frozenset[str]:
         """The facts that `look` reads with these options; a test holds it to them."""
 
-    async def look(self, mail: Mail, tools: Tools) -> Finding:
-        """Answer the question. Never raises for what the mail or the network holds."""
+    def look(self, mail: Mail, tools: Tools) -> Looked:
+        """Answer the question: a plain function, or `async def` when it may have to wait.
+
+        Never raises for what the mail or the network holds.
+        """

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from postward.checks import Cost
-from postward.finding import Clear, Finding, Hit, Unsure
+from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.network import network_of
 from postward.tools import StoreDown, Tools, Window
@@ -84,7 +84,7 @@ class Limit:
                     "wait": str(ceil(count.free_in)),
                 }
                 return Hit("full", f"{whose}: {count.used} of {window.limit} in {window.seconds} s", values)
-        return Clear()
+        return CLEAR
 
     def _whose(self, mail: Mail) -> str:
         match self.of:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from postward.address import Address, parse
 from postward.checks import Cost
-from postward.finding import Clear, Finding, Hit
+from postward.finding import CLEAR, Finding, Hit
 from postward.mail import Mail
 from postward.tools import Entry, Tools
 
@@ -53,10 +53,10 @@ class Listed:
         """The lists that must exist for this check to be loaded."""
         return frozenset({self.list})
 
-    async def look(self, mail: Mail, tools: Tools) -> Finding:
+    def look(self, mail: Mail, tools: Tools) -> Finding:
         entry = self._entry(mail, tools)
         if entry is None:
-            return Clear()
+            return CLEAR
         return Hit("listed", f"{self.list}: {entry.value}", {"entry": entry.value, "note": entry.note})
 
     def _entry(self, mail: Mail, tools: Tools) -> Entry | None:

@@ -9,13 +9,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from postward.checks import Check, Cost
 from postward.checks.registry import CHECKS
+from postward.finding import CLEAR
 from postward.mail import FACTS
 from postward.rules import grammar
 from postward.rules.conditions import Condition
 from postward.rules.errors import Path, did_you_mean
+from postward.rules.judgement import Judged
 from postward.rules.outcomes import DOORS, WATCH, Outcome
 from postward.rules.reader import Reader, Value
-from postward.rules.rule import Mode, Phase, Rule
+from postward.rules.rule import Gate, Mode, Phase, Rule
 from postward.rules.text import PLACEHOLDERS, Template
 from postward.stage import Door, Stage
 
@@ -48,6 +50,8 @@ class Compiler:
         self.reader = reader
         self.site = site
         self._looks: dict[Check, int] = {}
+        self._gates: dict[object, Gate] = {}
+        self._order: dict[str, int] = {}
 
     def rule(self, members: Mapping[str, Value], whole: Value) -> Rule | None:
         """The compiled rule, or None when something is wrong with it (every problem is noted)."""
@@ -69,23 +73,24 @@ class Compiler:
             return None
         door, stage = placed
         self._texts_in_time(members, (("reason", reason), ("remedy", remedy)), door, stage, needs)
+        name = str(members["name"].data)
         return Rule(
-            name=str(members["name"].data),
+            name=name,
+            order=self._order.setdefault(name, len(self._order)),
             check=check,
             look_key=self._looks.setdefault(check, len(self._looks)),
-            when=when,
-            unless=unless,
+            gate=self._gate(when, unless, until),
             then=then,
             unsure=unsure,
             mode=mode[0],
             share=mode[1],
-            until=until,
             door=door,
             stage=stage,
             phase=_phase(check, then, (*when, *unless)),
             per_recipient="recipient" in needs,
             reason=reason,
             remedy=remedy,
+            clear=Judged(name, check.name, CLEAR, "", 0.0, mode[0].value, 0.0),
         )
 
     def _check(self, members: Mapping[str, Value], whole: Value) -> Check | None:
@@ -150,6 +155,15 @@ class Compiler:
             return None
         return grammar.text(self.reader, members[key], check.says if check is not None else {})
 
+    def _gate(
+        self, when: tuple[Condition, ...], unless: tuple[Condition, ...], until: float | None
+    ) -> Gate | None:
+        """The gate of these conditions, one object for all rules that have them."""
+        if not when and not unless and until is None:
+            return None
+        key = (tuple(map(_content, when)), tuple(map(_content, unless)), until)
+        return self._gates.setdefault(key, Gate(when, unless, until))
+
     def _wanted(self, members: Mapping[str, Value]) -> tuple[Door | None, Stage | None]:
         door = self.reader.word(members["at"], _DOORS) if "at" in members else None
         stage = self.reader.word(members["stage"], _STAGES) if "stage" in members else None
@@ -199,6 +213,10 @@ class Compiler:
                     self.reader.complain(
                         members[key], f"{{{name}}} is not known at stage {stage.word}; see `stage:`"
                     )
+
+
+def _content(condition: Condition) -> tuple[str, str]:
+    return condition.word, condition.argument
 
 
 def _needs(check: Check, conditions: tuple[Condition, ...], outcomes: tuple[Outcome, ...]) -> frozenset[str]:

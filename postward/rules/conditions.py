@@ -28,10 +28,11 @@ class Condition:
     """A compiled condition. `by_score`: it looks at the score of the rules judged before it."""
 
     word: str
+    argument: str
+    """Its argument as text: conditions with equal words and arguments say the same."""
     needs: frozenset[str]
     test: _Test
     by_score: bool = False
-    lists: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ the first rule in order wins.
 
 from typing import NamedTuple
 
+from postward.carried import Carried
 from postward.decision import (
     Accept,
     AddHeader,
@@ -30,6 +31,7 @@ from postward.rules.thresholds import Thresholds
 from postward.tools import Ticket
 
 TAG_FIELD = "X-Postward-Tag"
+_CONTINUE = Continue()
 _THRESHOLDS = ((Weight.REJECT, "reject"), (Weight.DEFER, "defer"), (Weight.QUARANTINE, "quarantine"))
 
 
@@ -79,11 +81,11 @@ class Tally:
         return f"threshold {self.best}" if isinstance(self.best, str) else self.best.rule.name
 
 
-def decide(tally: Tally, mail: Mail, trace: str, carried: tuple[str, ...] = ()) -> Decision:
-    """Spell out what the tally leads to. `carried`: names of rules that scored at the other door."""
+def decide(tally: Tally, mail: Mail, trace: str, carried: Carried | None) -> Decision:
+    """Spell out what the tally leads to. `carried`: what the other door found."""
     best = tally.best
     if best is None:
-        return Continue()
+        return _CONTINUE
     if isinstance(best, str):
         return _by_threshold(best, tally, mail, trace, carried)
     word, name = best.outcome.word, best.rule.name
@@ -109,13 +111,14 @@ def _hold(best: Ruling, ticket: Ticket | None, mail: Mail, trace: str) -> Hold:
     return Hold(reply(best.outcome, f"{text} (ticket {ticket.id})", trace), ticket.domain)
 
 
-def _by_threshold(name: str, tally: Tally, mail: Mail, trace: str, carried: tuple[str, ...]) -> Decision:
+def _by_threshold(name: str, tally: Tally, mail: Mail, trace: str, carried: Carried | None) -> Decision:
     scored = sorted(
         (ruling for ruling in tally.rulings if ruling.outcome.score > 0),
         key=lambda ruling: -ruling.outcome.score,
     )
+    names = [rule for rule, _ in carried.hits] if carried is not None else []
     reasons = [text_of(ruling, mail) for ruling in scored[:2]] or [
-        f"Findings: {', '.join(carried[:4])}." if carried else "It scored too high."
+        f"Findings: {', '.join(names[:4])}." if names else "It scored too high."
     ]
     text = f"This mail looks unwanted. {' '.join(reasons)}"
     match name:

@@ -106,7 +106,7 @@ def _condition(reader: Reader, value: Value, lists: Mapping[str, Any]) -> Condit
     if known.argument is not None:
         reader.complain(value, f"needs its argument: {{{word_or_none}: ...}}")
         return None
-    return Condition(word_or_none, known.needs, known.make(None), known.by_score)
+    return Condition(word_or_none, "", known.needs, known.make(None), known.by_score)
 
 
 def _with_argument(reader: Reader, word: str, argument: Value, lists: Mapping[str, Any]) -> Condition | None:
@@ -118,18 +118,18 @@ def _with_argument(reader: Reader, word: str, argument: Value, lists: Mapping[st
         number = reader.number(argument, -MAX_SCORE, MAX_SCORE)
         if number is None:
             return None
-        return Condition(word, known.needs, known.make(number), known.by_score)
+        return Condition(word, repr(number), known.needs, known.make(number), known.by_score)
     if known.argument == "list":
         name = reader.text(argument)
         if name is None or not list_exists(reader, argument, name, lists):
             return None
-        return Condition(word, known.needs, known.make(name), lists=frozenset({name}))
+        return Condition(word, name, known.needs, known.make(name))
     words = reader.words(argument)
     if not words:
         return None
     if word.endswith("_domain"):
         words = domains(reader, argument, words)
-    return Condition(word, known.needs, known.make(words))
+    return Condition(word, repr(words), known.needs, known.make(words))
 
 
 def domains(reader: Reader, value: Value, words: tuple[str, ...]) -> tuple[str, ...]:

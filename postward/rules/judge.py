@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from postward import eager
 from postward.carried import Carried, CarriedSpf
 from postward.decision import Accept, Decision
-from postward.finding import Finding, Hit, Unsure
+from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence
 from postward.rules.consequence import Ruling, Tally
 from postward.rules.hold import ask_ticket
 from postward.rules.judgement import Judged, Judgement
 from postward.rules.outcomes import WATCH, Outcome, Weight
-from postward.rules.rule import Phase, Rule
+from postward.rules.rule import Gate, Phase, Rule
 from postward.stage import Door, Stage
 from postward.tools import Tools
 from postward.trace import new_trace
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from postward.rules.ruleset import Ruleset
 
 _log = logging.getLogger("postward.judge")
-_NOTHING = Outcome("")
 _MAX_RECIPIENTS = 1_000  # Postfix's smtpd_recipient_limit; further ones are judged but not remembered
 _Found = tuple[Finding, float]
+_NOTHING_FOUND: _Found = (CLEAR, 0.0)
 
 
 class Case:
@@ -66,14 +66,23 @@ class Case:
         tally = Tally(self._score_before(mail), plan.thresholds)
         judged: list[Judged] = []
         for phase in plan.phases[mail.stage]:
-            left = within - (clock.monotonic() - began)
-            await self._phase(phase, mail, recipient, tally, judged, left)
-            tally.weigh()
-        decision = consequence.decide(tally, mail, self.trace, self._carried_rules())
-        if recipient is not None:
+            if tally.weight and (decided := _needless(phase[0], tally)):
+                judged.extend(_not_asked(rule, mail, decided) for rule in phase)
+                continue
+            told, waiting = self._ask(phase, mail, recipient, tally, judged)
+            if waiting:
+                left = max(within - (clock.monotonic() - began), 0.0)
+                await _wait({task for _, task in waiting}, left)
+                told.extend((rule, self._kept(rule, task, recipient, left)) for rule, task in waiting)
+                told.sort(key=lambda each: each[0].order)
+            if told:
+                await self._count(told, mail, tally, judged)
+                tally.weigh()
+        decision = consequence.decide(tally, mail, self.trace, self.carried)
+        if recipient is not None and tally.rulings:
             recipient.remember(tally)
         edits = consequence.tags(tally, mail) if mail.stage is Stage.EOM else ()
-        would = self._would(tally, judged, mail, decision)
+        would = None if plan.enforced else self._would(tally, mail, decision)
         took = clock.monotonic() - began
         return Judgement(
             self.trace, mail.stage, decision, tally.by, tally.score, tuple(judged), edits, would, took
@@ -114,65 +123,73 @@ class Case:
             return max((each.own_score for each in self._recipients.values()), default=0.0)
         return 0.0
 
-    async def _phase(
+    def _ask(
         self,
         phase: tuple[Rule, ...],
         mail: Mail,
         recipient: "_Recipient | None",
         tally: Tally,
         judged: list[Judged],
-        left: float,
-    ) -> None:
-        """Ask the rules of one phase and count in what follows."""
-        decided = self._needless(phase[0], tally)
-        if decided:
-            judged.extend(_not_asked(rule, mail, decided) for rule in phase)
-            return
-        asked: list[tuple[Rule, _Found | asyncio.Task[_Found]]] = []
+    ) -> tuple[list[tuple[Rule, _Found]], list[tuple[Rule, asyncio.Task[_Found]]]]:
+        """Begin every look of a phase: those that told something at once, and those that must wait.
+
+        Looks that found nothing are only noted in `judged`; that is nearly all of them.
+        """
+        told: list[tuple[Rule, _Found]] = []
+        waiting: list[tuple[Rule, asyncio.Task[_Found]]] = []
+        under_way: dict[int, asyncio.Task[_Found]] = {}
+        shut: dict[Gate, str] = {}
+        tools = self.tools
         for rule in phase:
-            why = rule.skipped(mail, self.tools, tally) if rule.conditional else ""
-            if why:
-                judged.append(_not_asked(rule, mail, why))
+            gate = rule.gate
+            if gate is not None:
+                why = shut.get(gate)
+                if why is None:
+                    why = shut[gate] = gate.shut(mail, tools, tally)
+                if why:
+                    judged.append(_not_asked(rule, mail, why))
+                    continue
+            memory = recipient.found if rule.per_recipient and recipient is not None else self._found
+            key = rule.look_key
+            found = memory.get(key)
+            if found is None:
+                task = under_way.get(key) or _look(rule, mail, tools)
+                if isinstance(task, asyncio.Task):
+                    under_way[key] = task
+                    waiting.append((rule, task))
+                    continue
+                found = memory[key] = task
+            if found is _NOTHING_FOUND:
+                judged.append(rule.clear)
             else:
-                asked.append((rule, self._look(rule, mail, recipient)))
-        waiting = {each for _, each in asked if isinstance(each, asyncio.Task)}
-        if waiting:
-            await _wait(waiting, left)
-        for rule, each in asked:
-            found = _result(each, left) if isinstance(each, asyncio.Task) else each
-            if isinstance(each, asyncio.Task):
-                self._memory(rule, recipient)[rule.look_key] = found
-            ruling = _rule(rule, found, mail)
+                told.append((rule, found))
+        return told, waiting
+
+    def _kept(
+        self, rule: Rule, task: asyncio.Task[_Found], recipient: "_Recipient | None", left: float
+    ) -> _Found:
+        """What a look gave that had to be waited for, kept for the next request."""
+        found = _result(task, left)
+        memory = recipient.found if rule.per_recipient and recipient is not None else self._found
+        memory[rule.look_key] = found
+        return found
+
+    async def _count(
+        self, told: list[tuple[Rule, _Found]], mail: Mail, tally: Tally, judged: list[Judged]
+    ) -> None:
+        """Count in what follows from each finding, in the rules' order."""
+        for rule, (finding, took) in told:
+            outcome = _outcome(rule, finding)
+            mode = rule.runs_as(mail)
+            if outcome is None:
+                judged.append(Judged(rule.name, rule.check.name, finding, "", 0.0, mode, took))
+                continue
+            each = Judged(rule.name, rule.check.name, finding, outcome.word, outcome.score, mode, took)
+            ruling = Ruling(rule, each, outcome if each.enforced else WATCH)
             if ruling.outcome.word == "hold":
                 ruling = await self._hold(ruling, mail, tally)
             judged.append(ruling.judged)
             tally.add(ruling)
-
-    def _needless(self, first: Rule, tally: Tally) -> str:
-        """Why the phase that begins with `first` need not be asked any more; empty if it must be.
-
-        A final word ends all; a deferral spares only state, so that nothing is charged for mail that
-        does not come in, while a look-up may still find a reason to refuse for good.
-        """
-        spared = Weight.DEFER if first.phase >= Phase.STATE else Weight.DISCARD
-        return f"decided: {tally.by}" if tally.weight >= spared else ""
-
-    def _memory(self, rule: Rule, recipient: "_Recipient | None") -> dict[int, _Found]:
-        return recipient.found if rule.per_recipient and recipient is not None else self._found
-
-    def _look(
-        self, rule: Rule, mail: Mail, recipient: "_Recipient | None"
-    ) -> "_Found | asyncio.Task[_Found]":
-        """What the rule's check found already or finds at once, or the task that is at it."""
-        memory = self._memory(rule, recipient)
-        held = memory.get(rule.look_key)
-        if held is not None:
-            return held
-        started = eager.start(_timed(rule, mail, self.tools))
-        if isinstance(started, asyncio.Task):
-            return started
-        memory[rule.look_key] = started.value
-        return started.value
 
     async def _hold(self, ruling: Ruling, mail: Mail, tally: Tally) -> Ruling:
         """Ask the ticket of the sender's domain what follows from a rule that says `hold`."""
@@ -182,19 +199,16 @@ class Case:
         outcome = ruling.outcome if word == "hold" else Outcome(word or "watch")
         return Ruling(ruling.rule, ruling.judged._replace(outcome=outcome.word, skipped=note), outcome)
 
-    def _carried_rules(self) -> tuple[str, ...]:
-        return tuple(rule for rule, _ in self.carried.hits) if self.carried is not None else ()
-
-    def _would(self, tally: Tally, judged: list[Judged], mail: Mail, decision: Decision) -> Decision | None:
+    def _would(self, tally: Tally, mail: Mail, decision: Decision) -> Decision | None:
         """The decision if every rule were enforced, `None` when that changes nothing."""
-        if all(each.enforced or not each.outcome for each in judged):
+        if all(ruling.judged.enforced for ruling in tally.rulings):
             return None
         other = Tally(self._score_before(mail), tally.thresholds)
         for ruling in tally.rulings:
-            outcome = _outcome(ruling.rule, ruling.judged.finding)
+            outcome = _outcome(ruling.rule, ruling.judged.finding) or WATCH
             other.add(Ruling(ruling.rule, ruling.judged, outcome))
         other.weigh()
-        would = consequence.decide(other, mail, self.trace, self._carried_rules())
+        would = consequence.decide(other, mail, self.trace, self.carried)
         return None if would == decision else would
 
 
@@ -218,16 +232,46 @@ class _Recipient:
         self.accepted_by = tally.by if tally.weight is Weight.ACCEPT else ""
 
 
-async def _timed(rule: Rule, mail: Mail, tools: Tools) -> _Found:
-    """Ask the check; a check that fails is our own trouble and could not tell."""
-    began = tools.clock.monotonic()
-    finding: Finding
+def _needless(first: Rule, tally: Tally) -> str:
+    """Why the phase that begins with `first` need not be asked any more; empty if it must be.
+
+    A final word ends all; a deferral spares only state, so that nothing is charged for mail that
+    does not come in, while a look-up may still find a reason to refuse for good.
+    """
+    spared = Weight.DEFER if first.phase >= Phase.STATE else Weight.DISCARD
+    return f"decided: {tally.by}" if tally.weight >= spared else ""
+
+
+def _look(rule: Rule, mail: Mail, tools: Tools) -> "_Found | asyncio.Task[_Found]":
+    """Ask the check: what it found at once, or the task of one that waits."""
+    monotonic = tools.clock.monotonic
     try:
-        finding = await rule.check.look(mail, tools)
+        looked = rule.check.look(mail, tools)
+        if looked is CLEAR:
+            return _NOTHING_FOUND
+        if isinstance(looked, Clear | Hit | Unsure):
+            return looked, 0.0
+        began = monotonic()
+        started = eager.start(looked)
     except Exception as error:  # noqa: BLE001  # one broken check must not take the others down
-        _log.exception("rule %s: check %s failed", rule.name, rule.check.name)
-        finding = Unsure(f"the check failed: {type(error).__name__}")
+        return _failed(rule, error), 0.0
+    if isinstance(started, asyncio.Task):
+        return asyncio.get_running_loop().create_task(_timed(rule, started, tools, began))
+    return _NOTHING_FOUND if started.value is CLEAR else (started.value, monotonic() - began)
+
+
+async def _timed(rule: Rule, look: asyncio.Task[Finding], tools: Tools, began: float) -> _Found:
+    try:
+        finding = await look
+    except Exception as error:  # noqa: BLE001  # as above
+        finding = _failed(rule, error)
     return finding, tools.clock.monotonic() - began
+
+
+def _failed(rule: Rule, error: Exception) -> Finding:
+    """A check that fails is our own trouble: it could not tell."""
+    _log.error("rule %s: check %s failed", rule.name, rule.check.name, exc_info=error)
+    return Unsure(f"the check failed: {type(error).__name__}")
 
 
 async def _wait(waiting: set[asyncio.Task[_Found]], left: float) -> None:
@@ -249,19 +293,11 @@ def _result(task: asyncio.Task[_Found], left: float) -> _Found:
     return Unsure(f"no answer within {max(left, 0.0):.1f} s"), max(left, 0.0)
 
 
-def _outcome(rule: Rule, finding: Finding | None) -> Outcome:
+def _outcome(rule: Rule, finding: Finding | None) -> Outcome | None:
+    """What follows from a finding if the rule is enforced; None: nothing."""
     if isinstance(finding, Hit):
         return rule.then
-    return rule.unsure if isinstance(finding, Unsure) else _NOTHING
-
-
-def _rule(rule: Rule, found: _Found, mail: Mail) -> Ruling:
-    """What follows from a finding: nothing but a note for rules that are not enforced."""
-    finding, took = found
-    outcome = _outcome(rule, finding)
-    mode = rule.runs_as(mail)
-    judged = Judged(rule.name, rule.check.name, finding, outcome.word, outcome.score, mode, took)
-    return Ruling(rule, judged, outcome if judged.enforced else WATCH)
+    return rule.unsure if isinstance(finding, Unsure) else None
 
 
 def _not_asked(rule: Rule, mail: Mail, why: str) -> Judged:

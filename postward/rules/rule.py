@@ -2,12 +2,13 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from postward.checks import Check
 from postward.mail import Mail
 from postward.rules.conditions import Condition, Standing
+from postward.rules.judgement import Judged
 from postward.rules.outcomes import Outcome
 from postward.rules.text import Template
 from postward.rules.thresholds import Thresholds
@@ -24,6 +25,9 @@ class Mode(Enum):
     ENFORCE = "enforce"
 
 
+_WORDS = {mode: str(mode.value) for mode in Mode}
+
+
 class Phase(IntEnum):
     """Rules of one stage are asked in this order; each phase is asked all at the same time."""
 
@@ -35,35 +39,15 @@ class Phase(IntEnum):
     BY_SCORE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A check, when it is asked, and what follows."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Gate:
+    """When a rule is asked at all. Equal gates are one object, opened or shut once a judgement."""
 
-    name: str
-    check: Check
-    look_key: int
-    """The same for rules that ask the same check with the same options: it is asked once."""
     when: tuple[Condition, ...]
     unless: tuple[Condition, ...]
-    then: Outcome
-    unsure: Outcome
-    mode: Mode
-    share: float
-    """The canary's part of all mail, 0 to 1."""
     until: float | None
-    door: Door
-    stage: Stage
-    phase: Phase
-    per_recipient: bool
-    reason: Template | None
-    remedy: Template | None
-    conditional: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        conditional = bool(self.when or self.unless or self.until is not None)
-        object.__setattr__(self, "conditional", conditional)
-
-    def skipped(self, mail: Mail, tools: Tools, standing: Standing) -> str:
+    def shut(self, mail: Mail, tools: Tools, standing: Standing) -> str:
         """Why the rule is not asked for this mail; empty when it is."""
         if self.until is not None and tools.clock.wall() >= self.until:
             return "until: has passed"
@@ -75,12 +59,38 @@ class Rule:
                 return f"unless: {condition.word}"
         return ""
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """A check, when it is asked, and what follows."""
+
+    name: str
+    order: int
+    """Its place among all rules: of equal outcomes the first wins."""
+    check: Check
+    look_key: int
+    """The same for rules that ask the same check with the same options: it is asked once."""
+    gate: Gate | None
+    then: Outcome
+    unsure: Outcome
+    mode: Mode
+    share: float
+    """The canary's part of all mail, 0 to 1."""
+    door: Door
+    stage: Stage
+    phase: Phase
+    per_recipient: bool
+    reason: Template | None
+    remedy: Template | None
+    clear: Judged
+    """The record of a look that found nothing and took no time."""
+
     def runs_as(self, mail: Mail) -> str:
         """`enforce`, `shadow`, `canary` or `canary-out` for this mail; steady for one client."""
-        if self.mode is Mode.CANARY:
-            client = f"{self.name}|{mail.known.get('client_address')}".encode()
-            return "canary" if zlib.crc32(client) < self.share * 2**32 else "canary-out"
-        return str(self.mode.value)
+        if self.mode is not Mode.CANARY:
+            return _WORDS[self.mode]
+        client = f"{self.name}|{mail.known.get('client_address')}".encode()
+        return "canary" if zlib.crc32(client) < self.share * 2**32 else "canary-out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,8 @@ class Plan:
 
     phases: Mapping[Stage, tuple[tuple[Rule, ...], ...]]
     thresholds: Thresholds
+    enforced: bool
+    """No rule runs in shadow or as a canary."""
 
 
 def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
@@ -99,4 +111,5 @@ def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
         due = [rule for rule in here if (stage is rule.stage if rule.per_recipient else rule.stage <= stage)]
         laid = (tuple(rule for rule in due if rule.phase is phase) for phase in Phase)
         phases[stage] = tuple(rules for rules in laid if rules)
-    return Plan(phases, thresholds)
+    enforced = all(rule.mode is Mode.ENFORCE for rule in here)
+    return Plan(phases, thresholds, enforced)

@@ -126,6 +126,6 @@ class Ruleset:
         facts: set[str] = set()
         for rule in self._ever(door):
             facts |= rule.check.needs
-            for condition in (*rule.when, *rule.unless):
+            for condition in (*rule.gate.when, *rule.gate.unless) if rule.gate is not None else ():
                 facts |= condition.needs
         return frozenset(facts)
