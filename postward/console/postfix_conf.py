@@ -14,6 +14,8 @@ from pathlib import Path
 import click
 import yaml
 
+from postward.console.options import Trouble
+
 BEGIN, END = "# BEGIN postward", "# END postward"
 SOCKETS: Mapping[str, str] = {"policyd": "unix:postward/policyd", "milter": "unix:postward/milter"}
 """Sockets below Postfix's queue directory, where chrooted and other services find them alike."""
@@ -124,7 +126,7 @@ def present_lists(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
 @click.option("--policyd", default=SOCKETS["policyd"], show_default=True, help="Its socket; empty: without.")
 @click.option("--milter", default=SOCKETS["milter"], show_default=True, help="Its socket; empty: without.")
 @click.argument("part", type=click.Choice(["all", "main.cf", "master.cf"]), default="all")
-def command(postfix: Path, policyd: str, milter: str, part: str) -> None:
+def postfix_conf(postfix: Path, policyd: str, milter: str, part: str) -> None:
     """Print the lines for main.cf and master.cf, and how to take them out again.
 
     Lists that the server has already (restrictions, milters) are kept, with ours behind them.
@@ -139,7 +141,7 @@ def command(postfix: Path, policyd: str, milter: str, part: str) -> None:
         try:
             present = present_lists(postfix, tuple(one.name for one in chosen.main if one.adds))
         except OSError as error:
-            raise click.ClickException(f"cannot read the present settings: {error}") from error
+            raise Trouble(f"cannot read the present settings: {error}") from error
     parts = {"main.cf": main_cf(chosen, present), "master.cf": master_cf(chosen)}
     click.echo(parts[part] if part != "all" else _all(parts, postfix), nl=False)
 

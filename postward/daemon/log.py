@@ -214,8 +214,8 @@ def _writer(fd: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
     """
     if stat.S_ISSOCK(os.fstat(fd).st_mode):
         stream = socket.socket(fileno=os.dup(fd))
-        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-        return _patient(lambda octets: stream.send(octets, flags)), stream.close
+        now = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+        return _patient(lambda octets: stream.send(octets, now)), stream.close
     try:
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
         own = os.open(f"/proc/self/fd/{fd}", flags)

@@ -1,7 +1,6 @@
-"""`postward milter`: the milter of this configuration, as pre-forked workers or, on libmilter, one process."""
+"""`postward milter`: the milter of this configuration in the foreground, as pre-forked workers."""
 
 import asyncio
-import json
 import logging
 import signal
 import socket
@@ -14,7 +13,7 @@ from postward import trace
 from postward.daemon import log as daemon_log
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
-from postward.daemon.process import Desk, Reloader, live, run
+from postward.daemon.process import Desk, Reloader, run
 from postward.daemon.start import bind, findings_key, inode, unlink
 from postward.daemon.wiring import Configuration, configure, open_house, warn_of_restart
 from postward.daemon.workers import MAX_WORD, Worker, Workers
@@ -31,8 +30,6 @@ def main(directory: Path) -> int:
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
     key = findings_key(settings.findings_key)
-    if settings.milter.transport == "libmilter":
-        return run(_on_libmilter(configuration, log, key))
     listeners = bind(settings.milter.listen, settings.milter.socket_mode)
     inodes = [inode(listener) for listener in listeners]
     parent = Parent(configuration, log, key, listeners)
@@ -126,14 +123,14 @@ async def _work(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_house(configuration, log, key) as house:
-        server = MilterServer(house, door_settings(configuration))
+        server = MilterServer(door_settings(configuration), house)
         await server.start(listeners)
         link = Link(control, Reloader(house, configuration), stop)
         link.open(loop)
         await stop.wait()
-        await server.drain(DRAIN)
+        finished = await server.drain(DRAIN)
     log.sink.detach()
-    return 0
+    return 0 if finished else 1
 
 
 @dataclass(slots=True)

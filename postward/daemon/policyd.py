@@ -16,8 +16,8 @@ from postward.daemon.wiring import Configuration, configure, open_house
 DRAIN = 10.0  # seconds for the requests that wait for an answer; Postfix asks again after that
 
 
-def main(directory: Path) -> None:
-    """Serve until SIGTERM. Raises ConfigErrors and CannotStart."""
+def main(directory: Path) -> int:
+    """Serve until SIGTERM; 0 then. Raises ConfigErrors and CannotStart."""
     configuration = configure(directory)
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
@@ -25,12 +25,10 @@ def main(directory: Path) -> None:
     listeners = bind(settings.policyd.listen, settings.policyd.socket_mode)
     gc.collect()
     gc.freeze()  # what the rules hold stays; the collector need not look at it again
-    run(_serve(configuration, log, key, listeners))
+    return run(_serve(configuration, log, key, listeners))
 
 
-async def _serve(
-    configuration: Configuration, log: Log, key: bytes, listeners: list[socket.socket]
-) -> None:
+async def _serve(configuration: Configuration, log: Log, key: bytes, listeners: list[socket.socket]) -> int:
     loop = asyncio.get_running_loop()
     log.sink.attach(loop)
     notifier = Notifier()
@@ -46,3 +44,4 @@ async def _serve(
             door.close()
         await server.drain(DRAIN)
     log.sink.detach()
+    return 0

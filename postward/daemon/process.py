@@ -34,7 +34,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:
         return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return]  # uvloop has no types for mypy here
+    return uvloop.new_event_loop
 
 
 def summary(rules: Ruleset) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from postward.daemon.config import Settings, load_settings
 from postward.daemon.log import Log
 from postward.daemon.record import Recorder
+from postward.daemon.start import CannotStart
 from postward.dns.config import servers_from
 from postward.dns.resolver import Resolver
 from postward.house import House
@@ -17,6 +18,7 @@ from postward.journal import Pseudonyms, row
 from postward.rules.errors import ConfigErrors, Problem
 from postward.rules.load import load
 from postward.rules.ruleset import Ruleset
+from postward.store.database import SchemaRefused
 from postward.store.factory import open_store
 from postward.store.journal import JournalWriter
 from postward.tools import Clock, Dns, Store, Tools
@@ -90,14 +92,16 @@ async def open_house(configuration: Configuration, log: Log, key: bytes) -> Asyn
             max_bytes=kept.max_size,
             render=lambda record: row(record, names),
         )
-    store = open_store(settings.store.kind, settings.store.path)
     try:
-        await store.open()
+        store = open_store(settings.store.kind, settings.store.path)
+    except SchemaRefused as refused:
+        raise CannotStart(str(refused)) from None
+    try:
         record = Recorder(log, clock, names, writer.write if writer is not None else None)
         kit = tools(configuration, resolver(settings, clock), store, clock)
         yield House(configuration.rules, kit, record, key)
     finally:
-        await store.close()
+        store.close()
         if writer is not None:
             writer.close()
 
