@@ -62,7 +62,8 @@ def _encoded_word(octets: bytes) -> str:
 def _folded(text: str, column: int) -> str:
     """Break `text` before blanks, so that lines stay below `FOLD_AT` where its words allow it.
 
-    Unfolding (taking the LFs out) gives the text back, unless a word had to be cut or a run of blanks shortened.
+    Unfolding (taking the LFs out) gives the text back, unless a word had to be cut or a long run of
+    blanks shortened.
     """
     if column + len(text) <= FOLD_AT:
         return text

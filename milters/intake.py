@@ -5,16 +5,19 @@ Octets that are no UTF-8 are kept as surrogates. What Postfix cleans before it a
 """
 
 import ipaddress
+import string
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from milters.events import FAMILY_INET, FAMILY_INET6, Connect, Header, Helo, MailFrom
+from milters.events import FAMILY_INET, FAMILY_INET6, Connect, Header, Helo, MailFrom, RcptTo
 from postward.address import Address, parse
 from postward.mail import HeaderField, IPAddress
 
 Macros = Mapping[str, str]
 Facts = dict[str, Any]
 _NEUTERED: Final = frozenset(' <>()\\";@')  # Postfix's NEUTER_CHARACTERS (src/smtpd/smtpd.h)
+_PLAIN: Final = frozenset(string.ascii_letters + string.digits + "-._:[]")
 _MAX_SIZE_DIGITS: Final = 20  # RFC 1870 section 3
 
 
@@ -67,6 +70,11 @@ def mail_facts(event: MailFrom, macros: Macros) -> Facts:
     }
 
 
+def recipient(event: RcptTo) -> Address:
+    """The recipient that is asked about."""
+    return parse(text(event.path))
+
+
 def data_facts(recipients: tuple[Address, ...], queue_id: str) -> Facts:
     """All accepted recipients and the queue id."""
     return {"recipients": recipients, "recipient_count": len(recipients), "queue_id": queue_id}
@@ -81,10 +89,13 @@ def header_field(event: Header, leading_space: bool) -> HeaderField:
 
 
 def _address(event: Connect) -> IPAddress | None:
-    if event.family not in (FAMILY_INET, FAMILY_INET6):
-        return None
+    return _ip(event.address) if event.family in (FAMILY_INET, FAMILY_INET6) else None
+
+
+@lru_cache(maxsize=4096)
+def _ip(address: bytes) -> IPAddress | None:
     try:
-        return ipaddress.ip_address(text(event.address).removeprefix("IPv6:"))
+        return ipaddress.ip_address(text(address).removeprefix("IPv6:"))
     except ValueError:
         return None
 
@@ -104,7 +115,7 @@ def _names(event: Connect, macros: Macros) -> tuple[str, str]:
 
 
 def _neutered(name: str) -> str:
-    if name.isalnum():
+    if _PLAIN.issuperset(name):
         return name
     return "".join("?" if char in _NEUTERED or not _shows(char) else char for char in name)
 
