@@ -49,9 +49,8 @@ class Daemons:
         self.config = home / "etc"
         self._dns = dns
         self._own_domains = list(own_domains)
-        self._settings = dict(settings or {})
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self.configure(rules=rules or {}, lists=lists or {})
+        self.configure(rules=rules or {}, lists=lists or {}, settings=settings or {})
 
     # --- configuration ----------------------------------------------------------------------------
     def socket(self, door: str) -> Path:
@@ -63,8 +62,11 @@ class Daemons:
         """The sockets in Postfix's spelling, for `lab.postfix.Postfix(doors=...)`."""
         return {door: f"unix:{self.socket(door)}" for door in self.doors}
 
-    def configure(self, *, rules: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> None:
-        """Write the configuration directory anew; running daemons learn of it by `reload`."""
+    def configure(
+        self, *, rules: Mapping[str, Any], lists: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]
+    ) -> None:
+        """Write the configuration directory anew; running daemons learn of it by `postward reload`."""
+        self._settings = dict(settings)
         for name in ("rules.d", "lists"):
             folder = self.config / name
             folder.mkdir(parents=True, exist_ok=True)
