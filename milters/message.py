@@ -3,12 +3,11 @@
 import asyncio
 from typing import Final
 
-from postward.derive.spf import SpfResult
-
 from milters.wire import ProtocolError
 from postward import eager
 from postward.address import Address
 from postward.carried import CarriedSpf
+from postward.derive.spf import SpfResult
 from postward.mail import HeaderField, Mail
 from postward.rules.judge import Case
 from postward.rules.judgement import Judgement
