@@ -25,7 +25,7 @@ def check(where: Path | None, directory: Path) -> None:
       postward check
       postward check /root/new-rules
     """
-    from postward.daemon.wiring import configure
+    from postward.daemon.configuration import configure
     from postward.rules.errors import ConfigErrors
 
     try:

@@ -15,7 +15,7 @@ from postward.printable import printable
 if TYPE_CHECKING:
     from postward.console.pretend import Envelope
     from postward.console.rehearsal import Rehearsal
-    from postward.daemon.wiring import Configuration
+    from postward.daemon.configuration import Configuration
     from postward.rules.ruleset import Ruleset
     from postward.tools import Dns
 
@@ -53,7 +53,7 @@ def explain(
       postward explain message.eml --client 192.0.2.7
       postward explain - --client 192.0.2.7 --helo mx.example.net --from a@example.net --to b@example.org < m
     """
-    from postward.daemon.wiring import configure
+    from postward.daemon.configuration import configure
     from postward.rules.errors import ConfigErrors
 
     try:

@@ -30,7 +30,7 @@ def reload(directory: Path, within: float) -> None:
       postward reload
     """
     from postward.daemon import state
-    from postward.daemon.wiring import configure
+    from postward.daemon.configuration import configure
     from postward.rules.errors import ConfigErrors
 
     try:

@@ -11,11 +11,12 @@ from milters.serve import MilterServer
 from milters.settings import MilterSettings
 from postward import trace
 from postward.daemon import log as daemon_log
+from postward.daemon.configuration import Configuration, configure
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, run
 from postward.daemon.start import bind, findings_key, inode, unlink
-from postward.daemon.wiring import Configuration, configure, open_house, warn_of_restart
+from postward.daemon.wiring import open_house, warn_of_restart
 from postward.daemon.workers import MAX_WORD, Worker, Workers
 from postward.rules.errors import ConfigErrors
 from postward.stage import Door

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from policyd.serve import PolicyServer, PolicySettings
 from postward.daemon import log as daemon_log
+from postward.daemon.configuration import Configuration, configure
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, live, run
 from postward.daemon.start import bind, findings_key, inode, unlink
-from postward.daemon.wiring import Configuration, configure, open_house
+from postward.daemon.wiring import open_house
 
 DRAIN = 10.0  # seconds for the requests that wait for an answer; Postfix asks again after that
 

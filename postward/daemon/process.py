@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from postward.daemon import state, wiring
+from postward.daemon.configuration import Configuration, configure
 from postward.daemon.notify import Notifier
 from postward.daemon.state import RunState
-from postward.daemon.wiring import Configuration
 from postward.house import House
 from postward.rules.errors import ConfigErrors
 from postward.rules.ruleset import Ruleset
@@ -54,7 +54,7 @@ class Reloader:
         """The digest of the rules that are in force now. Raises ConfigErrors: the old ones are."""
         async with self._lock:
             # In a thread, so that the loop goes on answering meanwhile.
-            fresh = await asyncio.to_thread(wiring.configure, self.configuration.directory)
+            fresh = await asyncio.to_thread(configure, self.configuration.directory)
             wiring.warn_of_restart(self.configuration.settings, fresh.settings)
             wiring.take_over(self.house, fresh)
             self.configuration = fresh

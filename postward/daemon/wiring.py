@@ -1,13 +1,12 @@
-"""How the parts are put together: settings and rules from one directory, tools, a house for a door."""
+"""How the parts are put together: the tools for checks, and a house for a door."""
 
 import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-from postward.daemon.config import Settings, load_settings
+from postward.daemon.config import Settings
+from postward.daemon.configuration import Configuration
 from postward.daemon.log import Log
 from postward.daemon.record import Recorder
 from postward.daemon.start import CannotStart
@@ -15,9 +14,6 @@ from postward.dns.config import servers_from
 from postward.dns.resolver import Resolver
 from postward.house import House
 from postward.journal import Pseudonyms, row
-from postward.rules.errors import ConfigErrors, Problem
-from postward.rules.load import load
-from postward.rules.ruleset import Ruleset
 from postward.store.database import SchemaRefused
 from postward.store.factory import open_store
 from postward.store.journal import JournalWriter
@@ -32,33 +28,6 @@ class SystemClock:
 
     wall = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """All that a configuration directory says, valid as a whole."""
-
-    directory: Path
-    settings: Settings
-    rules: Ruleset
-
-
-def configure(directory: Path) -> Configuration:
-    """Read `directory`: postward.yml, rules and lists. Raises ConfigErrors with all that is wrong."""
-    problems: list[Problem] = []
-    settings = rules = None
-    try:
-        settings = load_settings(directory)
-    except ConfigErrors as errors:
-        problems += errors.problems
-    if directory.is_dir():
-        try:
-            rules = load(directory, (settings or Settings()).doors)
-        except ConfigErrors as errors:
-            problems += errors.problems
-    if settings is None or rules is None or problems:
-        raise ConfigErrors(problems)
-    return Configuration(directory, settings, rules)
 
 
 def resolver(settings: Settings, clock: Clock) -> Dns:
