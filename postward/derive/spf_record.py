@@ -69,34 +69,15 @@ async def evaluate(subject: Subject, dns: Dns, clock: Clock) -> Outcome:
     look_ups = _LookUps(dns, subject.client)
     try:
         while True:
-            look_ups.missed.clear()
-            look_ups.ttl = _MAX_TTL
+            look_ups.begin_round()
             query = _Query(subject, look_ups, clock.wall())
-            verdict = query.verdict()
+            outcome = query.outcome()
             if not look_ups.missed:
-                break
+                return outcome
             if not await look_ups.wait(look_ups.missed[0], until - clock.monotonic()):
                 return Outcome("temperror", problem=f"took longer than {MAX_SECONDS:g} s")
-        explanation = ""
-        if isinstance(verdict.text, _Promised):
-            explanation = await _explain(query, verdict.text, look_ups, until - clock.monotonic())
     finally:
         look_ups.give_up()
-    return Outcome(verdict.result, explanation, verdict.problem, look_ups.ttl, query.personal)
-
-
-async def _explain(query: "_Query", promised: "_Promised", look_ups: "_LookUps", within: float) -> str:
-    """The text of `exp=`, empty when there is none that can be used (RFC 7208 6.2)."""
-    key = ("TXT", promised.name)
-    if look_ups.get(key) is None and not await look_ups.wait(key, within):
-        return ""
-    answer = look_ups.get(key)
-    if not isinstance(answer, Records) or len(answer.values) != 1:
-        return ""
-    text = b"".join(answer.values[0])
-    if not text.isascii():
-        return ""
-    return query.explained(text[:_MAX_TERM].decode("ascii"), promised.domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +86,6 @@ class _Promised:
 
     name: str
     domain: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    result: str
-    text: object
-    problem: str = ""
 
 
 _Key = tuple[str, str]
@@ -137,6 +111,11 @@ class _LookUps:
         elif not isinstance(answer, Trouble):
             self.ttl = min(self.ttl, answer.ttl)
         return answer
+
+    def begin_round(self) -> None:
+        """Forget what the last round missed and used."""
+        self.missed.clear()
+        self.ttl = _MAX_TTL
 
     async def wait(self, key: _Key, seconds: float) -> bool:
         """Whether `key` was answered within `seconds`."""
@@ -198,25 +177,32 @@ class _Query(pyspf.query):  # type: ignore[misc]  # pyspf has no types
         self.personal = False
         self._look_ups = look_ups
 
-    def verdict(self) -> _Verdict:
-        """Result and text of this round."""
+    def outcome(self) -> Outcome:
+        """What this round gives."""
         try:
             result, _, text = self.check()
         except Exception as error:  # noqa: BLE001  # pyspf lets whatever a crafted record breaks come out
-            return _Verdict("permerror", "", printable(f"{type(error).__name__}: {error}", _MAX_PROBLEM))
-        if result in ("permerror", "temperror"):
-            return _Verdict(result, "", printable(str(text).partition("Error: ")[2], _MAX_PROBLEM))
-        return _Verdict(result, text if result == "fail" else "")
+            result, text = "permerror", f"Error: {type(error).__name__}: {error}"
+        explanation = problem = ""
+        if isinstance(text, _Promised):
+            explanation = self._explanation(text) if result == "fail" else ""
+        elif result in ("permerror", "temperror"):
+            problem = printable(str(text).partition("Error: ")[2], _MAX_PROBLEM)
+        return Outcome(result, explanation, problem, self._look_ups.ttl, self.personal)
 
-    def explained(self, text: str, domain: str) -> str:
-        """`text` with its macros expanded; empty when that cannot be done (RFC 7208 6.2)."""
-        self.d = domain
+    def _explanation(self, promised: _Promised) -> str:
+        """The text of `exp=`, empty when there is none that can be used (RFC 7208 6.2)."""
+        answer = self._look_ups.get(("TXT", promised.name))
+        if not isinstance(answer, Records) or len(answer.values) != 1:
+            return ""
+        text = b"".join(answer.values[0])[:_MAX_TERM]
+        self.d = promised.domain
         try:
             # Word by word: pyspf shortens what it expands to the length of a name.
-            expanded = " ".join(self.expand(word, stripdot=False) for word in text.split(" "))
+            words = [self.expand(word, stripdot=False) for word in text.decode("ascii").split(" ")]
         except (pyspf.PermError, pyspf.TempError, ValueError):
             return ""
-        cut = expanded[:_MAX_EXPLANATION]
+        cut = " ".join(words)[:_MAX_EXPLANATION]
         return "".join(char if " " <= char <= "~" else "?" for char in cut)
 
     def dns(self, name: str, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:
