@@ -10,7 +10,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Coroutine, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from milters.actions import Answer, encode_answer
 from milters.events import decode
@@ -117,15 +117,15 @@ class Connection(asyncio.Protocol):
     # --- asyncio.Protocol --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._quick = sock
             self._acknowledge()
         if not self._server.admit(self):
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
