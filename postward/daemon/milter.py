@@ -1,4 +1,7 @@
-"""`postward milter`: the milter of this configuration in the foreground, as pre-forked workers."""
+"""`postward milter`: the milter of this configuration in the foreground.
+
+On the own codec it is a parent with pre-forked workers, on libmilter one process.
+"""
 
 import asyncio
 import logging
@@ -10,6 +13,7 @@ from pathlib import Path
 from milters.serve import MilterServer
 from milters.settings import MilterSettings
 from postward import trace
+from postward.daemon import libmilter
 from postward.daemon import log as daemon_log
 from postward.daemon.configuration import Configuration, configure
 from postward.daemon.log import Log
@@ -31,6 +35,8 @@ def main(directory: Path) -> int:
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
     key = findings_key(settings.findings_key)
+    if settings.milter.transport == "libmilter":
+        return run(libmilter.serve(configuration, door_settings(configuration), log, key, drain=DRAIN))
     listeners = bind(settings.milter.listen, settings.milter.socket_mode)
     inodes = [inode(listener) for listener in listeners]
     parent = Parent(configuration, log, key, listeners)

@@ -57,9 +57,9 @@ class Recorder:
             fields.append(("by", judgement.by))
         if judgement.score:
             fields.append(("score", round(judgement.score, 3)))
-        hits = [each.rule for each in judgement.judged if each.finding.__class__ is Hit]
+        hits = [each for each in judgement.judged if each.finding.__class__ is Hit]
         if hits:
-            fields.append(("rules", ",".join(hits)))
+            fields.append(("rules", ",".join([each.rule for each in hits])))
         if judgement.would is not None:
             fields.append(("would", journal.word(judgement.would)))
         fields.append(("client", known.get("client_address") or "local"))

@@ -1,0 +1,34 @@
+"""`postward check`: what is valid, and the place of what is not."""
+
+from pathlib import Path
+
+from tests.console.site import make, postward
+
+
+def test_a_good_directory_is_ok(tmp_path: Path) -> None:
+    result = postward("check", str(make(tmp_path)))
+    assert result.exit_code == 0
+    assert result.output.startswith("ok: 3 rules (1 shadow), ")
+    assert "placed: " in result.output
+
+
+def test_config_names_the_directory_too(tmp_path: Path) -> None:
+    assert postward("check", "--config", str(make(tmp_path))).exit_code == 0
+
+
+def test_all_that_is_wrong_comes_at_once(tmp_path: Path) -> None:
+    etc = make(tmp_path, settings="log: {level: loud}\n")
+    (etc / "rules.d" / "zz.yml").write_text("rules:\n  - name: x\n    check: lisst\n")
+    result = postward("check", str(etc))
+    assert result.exit_code == 1
+    assert result.output == result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith(f"{etc}/postward.yml:11:14: log.level: must be one of")
+    assert lines[1].startswith(f"{etc}/rules.d/zz.yml:3:12: rules[0].check: ")
+    assert lines[-1] == f"postward: {len(lines) - 1} errors; running daemons keep their rules"
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    result = postward("check", str(tmp_path / "no"))
+    assert result.exit_code == 1
+    assert "there is no such directory" in result.stderr
