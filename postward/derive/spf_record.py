@@ -15,7 +15,7 @@ import re
 import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import spf as pyspf
 
@@ -151,19 +151,17 @@ class _LookUps:
         return None
 
     def _question(self, kind: str, name: str) -> Coroutine[Any, Any, Answer[Any]]:
-        asked: Any
         match kind:
             case "A":
-                asked = self._dns.a(name)
+                return self._dns.a(name)
             case "AAAA":
-                asked = self._dns.aaaa(name)
+                return self._dns.aaaa(name)
             case "MX":
-                asked = self._dns.mx(name)
+                return self._dns.mx(name)
             case "PTR":
-                asked = self._dns.ptr(self._client)
+                return self._dns.ptr(self._client)
             case _:
-                asked = self._dns.txt(name)
-        return cast(Coroutine[Any, Any, Answer[Any]], asked)
+                return self._dns.txt(name)
 
 
 class _Query(pyspf.query):  # type: ignore[misc]  # pyspf has no types
