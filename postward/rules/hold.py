@@ -6,7 +6,7 @@ nothing, as if the rule had not hit. After `hold_for` seconds nothing follows ei
 a refusal in silence. Trouble in the store does not hold mail up (docs/adr/0002).
 """
 
-from postward.derive.orgdomain import organizational_domain
+from postward.derive.orgdomain import org_domain
 from postward.mail import Mail
 from postward.tools import StoreDown, Ticket, Tools
 
@@ -16,10 +16,10 @@ def domain_of(mail: Mail) -> str:
     known = mail.known
     sender = known.get("sender")
     if sender is not None and sender.domain and not sender.has_literal:
-        return organizational_domain(sender.domain)
+        return org_domain(sender.domain)
     for name in (known.get("helo_name", ""), known.get("reverse_client_name", "")):
         if "." in name and not name.startswith("["):
-            return organizational_domain(name.lower())
+            return org_domain(name.lower())
     return ""
 
 
