@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from policyd.answer import action_of
 from policyd.intake import mail_of, stage_of
@@ -119,11 +119,11 @@ class PolicyConnection(asyncio.Protocol):
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         if not self._server.admit(self):
             self._ended = True
-            transport.abort()
+            self._transport.abort()
             return
         self._idle = _IdleClock(self, self._server.settings.idle)
 
@@ -198,6 +198,11 @@ class PolicyConnection(asyncio.Protocol):
             self._transport.close()
         else:
             self._work()
+
+    @property
+    def busy(self) -> bool:
+        """A request waits for its judgement."""
+        return self._task is not None
 
     def finish(self) -> asyncio.Task[Judgement] | None:
         """Close as soon as the request under way, whose task is returned, is answered."""

@@ -59,7 +59,8 @@ def parse(request: bytes) -> dict[str, str]:
     if len(lines) > MAX_ATTRIBUTES:
         raise ProtocolError(f"more than {MAX_ATTRIBUTES} attributes")
     try:
-        attributes = dict([line.split("=", 1) for line in lines])
+        # All in C: a request has some thirty lines, and this is a third of what an answer costs.
+        attributes = dict(map(str.split, lines, repeat("="), repeat(1)))
     except ValueError:
         raise ProtocolError("a line without `=`") from None
     if attributes.get("request") != "smtpd_access_policy":
