@@ -13,6 +13,8 @@ class Stage(IntEnum):
     DATA = 5
     EOM = 6
 
+    __hash__ = int.__hash__  # Enum's own is written in Python, and stages are keys on the hot path
+
     @property
     def word(self) -> str:
         """The name as it is written in rules and logs: `connect`, `helo`, ..., `eom`."""
@@ -24,3 +26,5 @@ class Door(Enum):
 
     POLICYD = "policyd"
     MILTER = "milter"
+
+    __hash__ = object.__hash__  # members are single objects; as above

@@ -159,8 +159,11 @@ class Case:
                     waiting.append((rule, task))
                     continue
                 found = memory[key] = task
-            if found is _NOTHING_FOUND:
+            finding = found[0]
+            if finding is CLEAR:
                 judged.append(rule.clear)
+            elif finding.__class__ is Clear:
+                judged.append(Judged(rule.name, rule.check.name, finding, "", 0.0, rule.clear.mode, found[1]))
             else:
                 told.append((rule, found))
         return told, waiting
@@ -179,10 +182,10 @@ class Case:
     ) -> None:
         """Count in what follows from each finding, in the rules' order."""
         for rule, (finding, took) in told:
-            outcome = _outcome(rule, finding)
             mode = rule.runs_as(mail)
-            if outcome is None:
-                judged.append(Judged(rule.name, rule.check.name, finding, "", 0.0, mode, took))
+            outcome = _outcome(rule, finding)
+            if outcome is None:  # a look that had to be waited for and found nothing
+                judged.append(rule.clear._replace(finding=finding, mode=mode, took=took))
                 continue
             each = Judged(rule.name, rule.check.name, finding, outcome.word, outcome.score, mode, took)
             ruling = Ruling(rule, each, outcome if each.enforced else WATCH)
@@ -301,4 +304,4 @@ def _outcome(rule: Rule, finding: Finding | None) -> Outcome | None:
 
 
 def _not_asked(rule: Rule, mail: Mail, why: str) -> Judged:
-    return Judged(rule.name, rule.check.name, None, "", 0.0, rule.runs_as(mail), 0.0, why)
+    return rule.clear._replace(finding=None, mode=rule.runs_as(mail), skipped=why)

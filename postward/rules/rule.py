@@ -25,9 +25,6 @@ class Mode(Enum):
     ENFORCE = "enforce"
 
 
-_WORDS = {mode: str(mode.value) for mode in Mode}
-
-
 class Phase(IntEnum):
     """Rules of one stage are asked in this order; each phase is asked all at the same time."""
 
@@ -88,7 +85,7 @@ class Rule:
     def runs_as(self, mail: Mail) -> str:
         """`enforce`, `shadow`, `canary` or `canary-out` for this mail; steady for one client."""
         if self.mode is not Mode.CANARY:
-            return _WORDS[self.mode]
+            return self.clear.mode
         client = f"{self.name}|{mail.known.get('client_address')}".encode()
         return "canary" if zlib.crc32(client) < self.share * 2**32 else "canary-out"
 
