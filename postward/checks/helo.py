@@ -1,18 +1,20 @@
 """Is what the client calls itself a name that a mail server could have? (RFC 5321 4.1.1.1)"""
 
+import asyncio
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from postward import eager
-from postward.address import normal_domain
+from postward.address import MAX_DOMAIN, normal_domain
 from postward.checks import Cost
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import IPAddress, Mail
-from postward.tools import Records, Tools, Trouble
+from postward.tools import Answer, Records, Tools, Trouble
 
 _NEEDS = frozenset({"helo_name"})
 _NEEDS_OF_LITERAL = frozenset({"helo_name", "client_address"})
@@ -50,15 +52,18 @@ class Helo:
     async def look(self, mail: Mail, tools: Tools) -> Finding:
         helo = mail.helo_name
         form, name = _form(helo)
-        if self.verdict == "ours":
-            return Hit("ours", name) if name and _is_ours(name, tools.own_domains) else Clear()
-        if self.verdict == "unresolvable":
-            return await _resolves(name, tools) if form == "fqdn" else Clear(form)
-        if self.verdict == "bad_ip":
-            return _of_literal(name, mail.client_address) if form == "literal" else Clear(form)
-        return Hit(form, helo[:_MAX_SHOWN]) if form == self.verdict else Clear(form)
+        if form == self.verdict:
+            return Hit(form, helo[:_MAX_SHOWN])
+        if self.verdict == "ours" and name and _is_ours(name, tools.own_domains):
+            return Hit("ours", name)
+        if self.verdict == "unresolvable" and form == "fqdn":
+            return await _resolves(name, tools)
+        if self.verdict == "bad_ip" and form == "literal":
+            return _of_literal(name, mail.client_address)
+        return _CLEAR[form]
 
 
+_CLEAR = {form: Clear(form) for form in ("missing", "bare_ip", "invalid", "literal", "not_fqdn", "fqdn")}
 _MAX_SHOWN = 100
 
 
@@ -67,6 +72,11 @@ def _form(helo: str) -> tuple[str, str]:
 
     missing, bare_ip, invalid, literal, not_fqdn or fqdn.
     """
+    return _short_form(helo) if len(helo) <= 2 * MAX_DOMAIN else ("invalid", "")
+
+
+@lru_cache(maxsize=4096)
+def _short_form(helo: str) -> tuple[str, str]:
     text = helo.strip(" \t")
     if not text:
         return "missing", ""
@@ -107,11 +117,15 @@ def _is_ours(name: str, own_domains: frozenset[str]) -> bool:
 
 
 async def _resolves(name: str, tools: Tools) -> Finding:
-    """Whether the name has an A, AAAA or MX record; all are asked for at the same time."""
-    dns = tools.dns
-    looks = [eager.start(dns.a(name)), eager.start(dns.aaaa(name)), eager.start(dns.mx(name))]
-    trouble = ""
+    """Whether the name has an A, AAAA or MX record; what is not known is asked at the same time."""
+    dns, trouble = tools.dns, ""
+    looks: list[eager.Ready[Answer[Any]] | asyncio.Task[Answer[Any]]] = []
     try:
+        for question in (dns.a, dns.aaaa, dns.mx):
+            look: eager.Ready[Answer[Any]] | asyncio.Task[Answer[Any]] = eager.start(question(name))
+            if isinstance(look, eager.Ready) and isinstance(look.value, Records):
+                return Clear(name)
+            looks.append(look)
         for look in looks:
             answer = look.value if isinstance(look, eager.Ready) else await look
             if isinstance(answer, Records):

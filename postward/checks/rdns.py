@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from postward.address import normal_domain
 from postward.checks import Cost
 from postward.derive.generic_name import Grade, how_generic
 from postward.derive.iprev import Iprev, iprev
@@ -66,7 +65,7 @@ class ReverseDns:
         client = mail.client_address
         if client is None or not found.name:
             return Clear(found.kind)
-        if found.kind == "pass" and normal_domain(mail.helo_name) == found.name:
+        if found.kind == "pass" and mail.helo_name.removesuffix(".").lower() == found.name:
             return Clear(f"{found.name} is its HELO name")
         generic = how_generic(found.name, client)
         if generic.grade < _GRADES[self.at_least]:

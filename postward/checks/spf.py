@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from postward.checks import Cost
-from postward.derive.spf import spf
+from postward.derive.spf import RESULTS, spf
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.tools import Tools
@@ -51,12 +51,15 @@ class Spf:
 
     async def look(self, mail: Mail, tools: Tools) -> Finding:
         found = await spf(mail, tools)
-        said = f"{found.result} {found.identity}={found.value} {found.problem}".rstrip()
         if found.result not in self.results:
-            return Unsure(found.problem) if found.result == "temperror" else Clear(said)
+            return Unsure(found.problem) if found.result == "temperror" else _CLEAR[found.result]
         values = {
             "spf_result": found.result,
             "spf_domain": found.value,
             "spf_explanation": found.explanation,
         }
+        said = f"{found.result} {found.identity}={found.value} {found.problem}".rstrip()
         return Hit(found.result, said, values)
+
+
+_CLEAR = {result: Clear(result) for result in RESULTS}

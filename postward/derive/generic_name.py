@@ -8,6 +8,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from postward.mail import IPAddress
 
@@ -44,6 +45,7 @@ class Generic:
     why: str = ""
 
 
+@lru_cache(maxsize=4096)
 def how_generic(name: str, client: IPAddress) -> Generic:
     """Grade the host name of `client`.
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from postward import eager
 from postward.mail import IPAddress, Mail
-from postward.tools import Dns, Records, Tools, Trouble
+from postward.tools import Answer, Dns, Records, Tools, Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,35 @@ async def _iprev(client: IPAddress | None, dns: Dns) -> Iprev:
 async def _verified(client: IPAddress, names: tuple[str, ...], dns: Dns) -> Iprev:
     """The first of `names` that resolves back; all are looked up at the same time."""
     forward = dns.a if client.version == 4 else dns.aaaa
+    if len(names) == 1:
+        return _verdict(names, [await forward(names[0])], client)
     begun = [eager.start(forward(name)) for name in names]
-    trouble = ""
     try:
-        for name, look in zip(names, begun, strict=True):
-            answer = look.value if isinstance(look, eager.Ready) else await look
-            if isinstance(answer, Trouble):
-                trouble = trouble or f"{name}: {answer.why}"
-            elif isinstance(answer, Records) and _holds(answer.values, client):
-                return Iprev("pass", name)
+        answers = []
+        for look in begun:
+            answers.append(look.value if isinstance(look, eager.Ready) else await look)
+            if _holds(answers[-1], client):
+                break
     finally:
         for look in begun:
             if not isinstance(look, eager.Ready):
                 look.cancel()
-    if trouble:
-        return Iprev("temperror", names[0], trouble)
+    return _verdict(names, answers, client)
+
+
+def _verdict(names: tuple[str, ...], answers: list[Answer[str]], client: IPAddress) -> Iprev:
+    """`answers` are those to the first of `names`, in order."""
+    for name, answer in zip(names, answers, strict=False):
+        if _holds(answer, client):
+            return Iprev("pass", name)
+    for name, answer in zip(names, answers, strict=False):
+        if isinstance(answer, Trouble):
+            return Iprev("temperror", names[0], f"{name}: {answer.why}")
     return Iprev("mismatch", names[0])
 
 
-def _holds(addresses: tuple[str, ...], client: IPAddress) -> bool:
-    return any(ipaddress.ip_address(address) == client for address in addresses)
+def _holds(answer: Answer[str], client: IPAddress) -> bool:
+    if not isinstance(answer, Records):
+        return False
+    # One address can be written in several ways, but nearly always it is written in this one.
+    return str(client) in answer.values or any(ipaddress.ip_address(each) == client for each in answer.values)
