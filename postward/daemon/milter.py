@@ -38,13 +38,11 @@ def main(directory: Path) -> int:
     if settings.milter.transport == "libmilter":
         return run(libmilter.serve(configuration, door_settings(configuration), log, key, drain=DRAIN))
     listeners = bind(settings.milter.listen, settings.milter.socket_mode)
-    inodes = [inode(listener) for listener in listeners]
     parent = Parent(configuration, log, key, listeners)
     try:
         return Workers(settings.milter.workers, parent, DRAIN).run()
     finally:
-        parent.desk.stopping()
-        unlink(listeners, inodes)
+        parent.close()
 
 
 def door_settings(configuration: Configuration) -> MilterSettings:
@@ -73,11 +71,13 @@ class Parent:
     listeners: list[socket.socket]
     notifier: Notifier = field(default_factory=Notifier)
     desk: Desk = field(init=False)
+    _inodes: list[int] = field(init=False)
     _serving: bool = False
     _reloading: bool = False
 
     def __post_init__(self) -> None:
         self.desk = Desk("milter", self.configuration, self.notifier)
+        self._inodes = [inode(listener) for listener in self.listeners]
 
     def work(self, control: socket.socket) -> int:
         """The life of one worker."""
@@ -112,6 +112,18 @@ class Parent:
                 self.desk.refused(f"{len(wrong)} of {len(workers)} workers keep the old rules: {why}")
             else:
                 self.desk.reloaded(self.configuration.rules)
+
+    def stopping(self) -> None:
+        """Close our ends of the sockets: else clients would wait in a queue that nobody serves."""
+        self.desk.stopping()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the sockets."""
+        unlink(self.listeners, self._inodes)
+        for listener in self.listeners:
+            listener.close()
+        self.listeners, self._inodes = [], []
 
     def idle(self) -> float:
         """Feed the watchdog."""

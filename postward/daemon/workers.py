@@ -67,6 +67,9 @@ class Owner(Protocol):
     def changed(self, workers: list[Worker], settled: bool) -> None:
         """A worker became ready, answered or died. `settled`: all are there and none is reloading."""
 
+    def stopping(self) -> None:
+        """The end begins: nobody is to come in any more."""
+
     def idle(self) -> float:
         """Regular duties; seconds until they are due again."""
 
@@ -217,7 +220,11 @@ class Workers:
     def _stop(self) -> None:
         """Let everybody finish; asked again, there is no more time."""
         now = time.monotonic()
-        self._deadline = now + self.drain + _GRACE if self._deadline is None else now
+        if self._deadline is None:
+            self._deadline = now + self.drain + _GRACE
+            self.owner.stopping()
+        else:
+            self._deadline = now
         for worker in self._running():
             os.kill(worker.pid, signal.SIGTERM)
 

@@ -42,6 +42,9 @@ class Owner:
         if settled:
             say(f"settled {' '.join(str(each.pid) for each in workers)} {workers[0].digest}")
 
+    def stopping(self) -> None:
+        self.listener.close()
+
     def idle(self) -> float:
         return 60.0
 
