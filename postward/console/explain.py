@@ -23,7 +23,7 @@ MAX_MESSAGE = 50_000_000  # octets
 
 
 @click.command()
-@click.argument("message", type=click.File("rb"))
+@click.argument("message", type=click.File("rb", lazy=True))
 @click.option("--client", required=True, help="The address of the client.")
 @click.option("--helo", help="What it calls itself; default: its name in the DNS.")
 @click.option("--from", "sender", help="The envelope sender; default: Return-Path or From; <> for a bounce.")

@@ -18,7 +18,7 @@ def test_config_names_the_directory_too(tmp_path: Path) -> None:
 
 def test_all_that_is_wrong_comes_at_once(tmp_path: Path) -> None:
     etc = make(tmp_path, settings="log: {level: loud}\n")
-    (etc / "rules.d" / "zz.yml").write_text("rules:\n  - name: x\n    check: lisst\n")
+    (etc / "rules.d" / "zz.yml").write_text("rules:\n  - name: x\n    check: lisst\n    then: watch\n")
     result = postward("check", str(etc))
     assert result.exit_code == 1
     assert result.output == result.stderr
