@@ -34,6 +34,7 @@ class DnsServer:
         self.mode = mode
         self.asked: list[tuple[str, str, str]] = []
         self.go = asyncio.Event()
+        self._news = asyncio.Event()
         self.follows_aliases = True
         lines = "$TTL 300\n" + textwrap.dedent(zone) + "\n"
         self._zone = dns.zone.from_text(lines, origin=".", relativize=False, check_origin=False)
@@ -58,6 +59,12 @@ class DnsServer:
     def count(self, transport: str = "udp") -> int:
         """How many queries came by `transport`."""
         return sum(1 for each in self.asked if each[0] == transport)
+
+    async def reached(self, queries: int) -> None:
+        """Until so many queries have come."""
+        while len(self.asked) < queries:
+            self._news.clear()
+            await self._news.wait()
 
     def take(self, data: bytes, transport: asyncio.DatagramTransport, client: Any) -> None:
         """One datagram."""
@@ -116,6 +123,7 @@ class DnsServer:
         question = query.question[0]
         kind = dns.rdatatype.to_text(question.rdtype)
         self.asked.append((transport, kind, question.name.to_text(omit_final_dot=True)))
+        self._news.set()
         return query
 
     def _reply(self, query: dns.message.Message) -> bytes:
