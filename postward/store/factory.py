@@ -1,0 +1,36 @@
+"""Which store a site asked for. A new kind is one more module, one more line in `open_store`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from postward.store.memory import MemoryStore
+from postward.store.sqlite import SqliteStore
+from postward.store.timeline import since_boot
+from postward.tools import Store
+
+KINDS = ("sqlite", "memory")
+
+
+class OpenStore(Store, Protocol):
+    """A store that its owner closes when the last request is answered."""
+
+    def close(self) -> None: ...
+
+
+def open_store(
+    kind: str, path: Path | str | None = None, *, steady: Callable[[], float] | None = since_boot
+) -> OpenStore:
+    """The store of `kind`: `sqlite` in the file `path`, or `memory`.
+
+    The durable store's time follows `steady`, so that a jump of the wall clock moves nothing; with
+    None it follows the `now` that each verb is given. Raises `ValueError` for what cannot be meant
+    and `SchemaRefused` for a file that must not be touched. Open it after forking.
+    """
+    if kind == "memory":
+        return MemoryStore()
+    if kind == "sqlite":
+        if path is None:
+            raise ValueError("the sqlite store needs a path")
+        return SqliteStore(path, steady=steady)
+    raise ValueError(f"no store of kind {kind!r}; there are: {', '.join(KINDS)}")

@@ -1,0 +1,77 @@
+"""The tables of the state file and of the journal, as numbered migrations.
+
+Migration n takes a file of version n - 1 (0: empty) to version n, in one transaction. A migration
+that was ever released is never edited; a change is a new one. Times are whole milliseconds of the
+store's own time (`postward.store.timeline`) except in `tickets` and `journal`: wall clock, seconds.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a file holds. `mark` is its application id, so that a stranger's file is never touched."""
+
+    name: str
+    mark: int
+    migrations: tuple[tuple[str, ...], ...]
+
+    @property
+    def version(self) -> int:
+        """The version that this Postward reads and writes."""
+        return len(self.migrations)
+
+
+STATE = Schema(
+    "state",
+    0x50575354,  # PWST
+    (
+        (
+            # `timeline`: one row, where the store's own time was and what the wall clock showed
+            "CREATE TABLE timeline (one INTEGER PRIMARY KEY CHECK (one = 1), latest INTEGER NOT NULL,"
+            " wall INTEGER NOT NULL) STRICT",
+            "CREATE TABLE greylist (key TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+            " expires INTEGER NOT NULL, attempts INTEGER NOT NULL, passed INTEGER NOT NULL)"
+            " STRICT, WITHOUT ROWID",
+            "CREATE INDEX greylist_expires ON greylist (expires)",
+            # what was booked: one row a slice
+            "CREATE TABLE counts (key TEXT NOT NULL, seconds INTEGER NOT NULL, slice INTEGER NOT NULL,"
+            " used INTEGER NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (key, seconds, slice))"
+            " STRICT, WITHOUT ROWID",
+            "CREATE INDEX counts_expires ON counts (expires)",
+            # one row: what the hit log has up to this octet of the file with this serial is in `counts`
+            "CREATE TABLE folded (one INTEGER PRIMARY KEY CHECK (one = 1), serial INTEGER NOT NULL,"
+            " end INTEGER NOT NULL) STRICT",
+            "INSERT INTO folded VALUES (1, 0, 0)",
+        ),
+        (
+            "CREATE TABLE tickets (id TEXT PRIMARY KEY, domain TEXT NOT NULL UNIQUE, verdict TEXT NOT NULL"
+            " CHECK (verdict IN ('waiting', 'approved', 'denied')), opened REAL NOT NULL,"
+            " last_seen REAL NOT NULL, attempts INTEGER NOT NULL, evidence TEXT NOT NULL,"
+            " decided_by TEXT NOT NULL, note TEXT NOT NULL, expires INTEGER NOT NULL) STRICT",
+            "CREATE INDEX tickets_opened ON tickets (opened)",
+            "CREATE INDEX tickets_verdict ON tickets (verdict, opened)",
+            "CREATE INDEX tickets_expires ON tickets (expires)",
+        ),
+    ),
+)
+
+JOURNAL = Schema(
+    "journal",
+    0x50574A4C,  # PWJL
+    (
+        (
+            "CREATE TABLE journal (id INTEGER PRIMARY KEY, time REAL NOT NULL, trace TEXT NOT NULL,"
+            " queue_id TEXT NOT NULL, door TEXT NOT NULL, stage TEXT NOT NULL, client TEXT NOT NULL,"
+            " sender TEXT NOT NULL, recipient TEXT NOT NULL, login TEXT NOT NULL, decision TEXT NOT NULL,"
+            " body_json TEXT NOT NULL) STRICT",
+            "CREATE INDEX journal_time ON journal (time)",
+            "CREATE INDEX journal_trace ON journal (trace)",
+            "CREATE INDEX journal_queue_id ON journal (queue_id) WHERE queue_id <> ''",
+            "CREATE INDEX journal_client ON journal (client) WHERE client <> ''",
+            "CREATE INDEX journal_sender ON journal (sender COLLATE NOCASE) WHERE sender <> ''",
+            "CREATE INDEX journal_recipient ON journal (recipient COLLATE NOCASE) WHERE recipient <> ''",
+            "CREATE INDEX journal_login ON journal (login COLLATE NOCASE) WHERE login <> ''",
+        ),
+    ),
+)

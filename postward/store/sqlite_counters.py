@@ -1,0 +1,196 @@
+"""Counters in memory; every booking is in a log before it is answered, and in SQLite a second later.
+
+A booking is one line of the log (`postward.store.hit_log`): no answered booking is lost when the
+process dies; a loss of power may lose the last ones (a limit that gives a little more, once). Now
+and then the lines are folded into the table `counts`, from where a key that left memory is read
+again. After a restart the log tells also which instances were answered already.
+
+Memory is what counts, so one process at a time may count in a file: the first that books takes a
+lock, all others get `StoreDown` until it ends.
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+
+from postward.store.database import Database, open_lock, write_rows
+from postward.store.hit_log import HitLog, Place
+from postward.store.ledger import MAX_KEYS, Ledger
+from postward.store.reader import Reader
+from postward.store.text import MAX_KEY, stored_key
+from postward.store.timeline import Timeline
+from postward.store.windows import SLICES, TICKS, Account, account_from
+from postward.store.writer import Writer
+from postward.tools import Count, StoreDown, Window
+
+_AT_ONCE = 500
+_FOLD_AT = 2_000
+"""Bookings that are folded without waiting for the second to pass."""
+_FOLD_MOST = 5_000
+"""Bookings that one transaction folds, so that nobody waits long for it."""
+_NOT_OURS = "another process counts in this file"
+_ASK_AGAIN = 1.0
+
+_FIND = "SELECT seconds, slice, used FROM counts WHERE key = ? ORDER BY slice"
+_ADD = (
+    "INSERT INTO counts (key, seconds, slice, used, expires) VALUES {}"
+    " ON CONFLICT (key, seconds, slice) DO UPDATE SET used = used + excluded.used"
+)
+_FORGET = (
+    "DELETE FROM counts WHERE (key, seconds, slice) IN"
+    " (SELECT key, seconds, slice FROM counts WHERE expires < ? LIMIT ?)"
+)
+
+
+class SqliteCounters:
+    """`postward.tools.Counters`."""
+
+    def __init__(self, database: Database, writer: Writer, reader: Reader, timeline: Timeline) -> None:
+        self._database = database
+        self._writer = writer
+        self._reader = reader
+        self._timeline = timeline
+        self._ledger = Ledger(self._may_forget)
+        self._log = HitLog(database.path)
+        self._written = 0
+        self._folded = 0  # so many of them, at least, are in `counts`
+        self._sealed = 0
+        self._poke_at = 0
+        self._expected = Place(0, 0), 0  # what the fold that was done last made of place and number
+        self._look_at_log = False
+        self._lock: int | None = None
+        self._ours = False
+        self._replayed = False
+        self._refused_until = 0.0
+
+    @property
+    def much_to_fold(self) -> bool:
+        """Whether folding should not wait."""
+        return self._written - self._folded >= _FOLD_AT
+
+    async def hit(
+        self, key: str, windows: tuple[Window, ...], amount: int, *, now: float, instance: str
+    ) -> tuple[Count, ...]:
+        if not self._ours:
+            await self._take_over()
+        if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):
+            key = stored_key(key)
+        if len(instance) > MAX_KEY or not (instance.isascii() and instance.isprintable()):
+            instance = stored_key(instance)
+        mark = hash(key)
+        account = self._ledger.accounts.get(mark)
+        if account is None:
+            account = await self._recall(key, mark, now)
+        ticks = int(self._timeline.at(now) * TICKS)
+        counts, booked = self._ledger.book(key, account, windows, amount, ticks, instance)
+        if booked:
+            self._write(key, account, booked, amount, ticks, instance)
+        return counts
+
+    def close(self) -> None:
+        """Let other processes count."""
+        self._log.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _write(self, key: str, account: Account, booked: str, amount: int, ticks: int, instance: str) -> None:
+        """Put a booking into the log, or take it back."""
+        if self._look_at_log:
+            self._look_at_log = False
+            self._log.check()
+        try:
+            self._log.write(ticks, amount, booked, instance, key)
+        except StoreDown:
+            self._ledger.undo(key, account, booked, amount, ticks, instance)
+            raise
+        self._written += 1
+        if self._written > self._poke_at:
+            self._poke_at = self._written + _FOLD_AT
+            self._writer.poke()
+
+    async def _recall(self, key: str, mark: int, now: float) -> Account:
+        """What was folded of a key that is not in memory (all of it was, before it could leave)."""
+        if len(self._ledger.accounts) >= 4 * MAX_KEYS:
+            raise StoreDown("too many keys wait for the disk")
+        rows = self._reader.rows(_FIND, (key,))
+        if rows is None:
+            rows = await self._reader.wait_for_rows(_FIND, (key,))
+        account = self._ledger.accounts.get(mark)  # another hit may have been faster
+        if account is None:
+            account = account_from(rows, int(self._timeline.at(now) * TICKS))
+            self._ledger.accounts.put(mark, account)
+        return account
+
+    def _may_forget(self) -> bool:
+        """Whether the older half of the keys is in `counts`; if so, the younger becomes the older."""
+        if self._folded < min(self._sealed, self._written):
+            return False
+        self._sealed = self._written + 1  # who asks has a key there, and is about to book
+        return True
+
+    # --- Taking over -----------------------------------------------------------------------------
+    async def _take_over(self) -> None:
+        """Become the process that counts, with what the last one left."""
+        if time.monotonic() < self._refused_until:
+            raise StoreDown(_NOT_OURS)
+        while await self._writer.ask(self._begin):
+            pass
+        self._ours = True
+
+    def _begin(self, connection: sqlite3.Connection) -> bool:
+        """In the thread: take the lock, remember whom the last one answered, fold what is left.
+
+        True when there is more to fold.
+        """
+        if self._lock is None:
+            lock = open_lock(self._database.path, "counters")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                self._refused_until = time.monotonic() + _ASK_AGAIN
+                raise StoreDown(_NOT_OURS) from None
+            self._lock = lock
+        if not self._replayed:  # nothing else uses the ledger before this is done
+            self._replayed = True
+            for hits, _ in self._log.hits_after(Place(0, 0)):
+                for _, _, booked, instance, key in hits:
+                    if instance:
+                        self._ledger.replay(key, instance, frozenset(booked))
+        return self.fold(connection)
+
+    # --- In the thread ---------------------------------------------------------------------------
+    def fold(self, connection: sqlite3.Connection) -> bool:
+        """Add what the log has and `counts` has not; True when there is more. A chore."""
+        if self._lock is None:
+            return False
+        written, self._poke_at, self._look_at_log = self._written, 0, True
+        place = before = Place(*connection.execute("SELECT serial, end FROM folded").fetchone())
+        self._log.folded(before)
+        if before == self._expected[0]:  # the last fold was committed
+            self._folded = self._expected[1]
+        sums: dict[tuple[str, int, int], int] = {}
+        more, room = False, _FOLD_MOST
+        for hits, place in self._log.hits_after(before):  # noqa: B007  # the last one is used below
+            for ticks, amount, booked, _, key in hits:
+                for seconds in booked:
+                    slot = (key, seconds, ticks // seconds)
+                    sums[slot] = sums.get(slot, 0) + amount
+            room -= len(hits)
+            if room <= 0:
+                more = True
+                break
+        values: list[str | int] = []
+        for (key, seconds, mark), amount in sums.items():
+            values += (key, seconds, mark, amount, (mark + SLICES + 1) * seconds * 1000 // TICKS)
+        write_rows(connection, _ADD, values, 5)
+        if place != before:
+            connection.execute("UPDATE folded SET serial = ?, end = ?", place)
+        self._expected = place, self._folded if more else written
+        return more
+
+    def forget(self, connection: sqlite3.Connection, at: int) -> bool:
+        """Delete some of what does not count any more at `at` (ms); True when there may be more. A chore."""
+        return connection.execute(_FORGET, (at, _AT_ONCE)).rowcount == _AT_ONCE
