@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from postward.address import Address, parse
 from postward.decision import Decision
-from postward.finding import Clear, Hit
+from postward.finding import Clear, Hit, Unsure
 from postward.mail import Mail
 from postward.printable import printable
 from postward.rules.judgement import Judged, Judgement
@@ -22,6 +22,9 @@ from postward.store.journal import JournalRow
 
 MAX_RECIPIENTS = 100
 MAX_RULES = 500
+_AT_ONCE = 0.00005  # seconds; what took less is not told
+_quote = json.encoder.encode_basestring_ascii
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Record(NamedTuple):
@@ -41,17 +44,21 @@ def record(time: float, door: str, mail: Mail, judgement: Judgement) -> Record:
 
 
 class RuleEntry(NamedTuple):
-    """One rule. `finding`: `hit`, `clear`, `unsure` or `skipped`; `reason` of a hit; `ms` it took."""
+    """One rule. `finding`: `hit`, `clear`, `unsure` or `skipped`; `reason` of a hit; `ms` it took.
+
+    `detail` is what the check said, or why the rule was skipped. The order is that of the stored form,
+    where the last fields are left out if they hold the usual.
+    """
 
     rule: str
     check: str
     finding: str
-    reason: str
-    detail: str
-    outcome: str
-    score: float
-    mode: str
-    ms: float
+    detail: str = ""
+    mode: str = "enforce"
+    ms: float = 0.0
+    reason: str = ""
+    outcome: str = ""
+    score: float = 0.0
 
     @property
     def enforced(self) -> bool:
@@ -86,13 +93,9 @@ class Entry(NamedTuple):
         """Plain values for JSON, rules with their field names."""
         return self._asdict() | {"rules": [each._asdict() for each in self.rules]}
 
-    def dump(self) -> str:
-        """The form in which the journal keeps it: compact JSON, each rule a list."""
-        return json.dumps(self._asdict(), separators=(",", ":"))
-
     @classmethod
     def load(cls, text: str) -> "Entry":
-        """The entry of which `dump` gave `text`."""
+        """The entry in a row's `body_json`."""
         values = json.loads(text)
         values["recipients"] = tuple(values["recipients"])
         values["rules"] = tuple(RuleEntry(*each) for each in values["rules"])
@@ -138,72 +141,89 @@ def word(decision: Decision | None) -> str:
 
 def entry(kept: Record, pseudonyms: Pseudonyms) -> Entry:
     """The journal's entry for one decision."""
-    known, judgement = kept.mail.known, kept.judgement
-    sender, names = known.get("sender"), pseudonyms.names(kept.mail)
-    reply = getattr(judgement.decision, "reply", None) or getattr(judgement.decision, "why", "")
-    return Entry(
-        round(kept.time, 3),
-        judgement.trace,
-        kept.door,
-        kept.mail.stage.word,
-        printable(known.get("queue_id", ""), 64),
-        str(known.get("client_address") or ""),
-        printable(known.get("client_name", ""), 255),
-        printable(known.get("helo_name", ""), 255),
-        printable(known.get("listener", ""), 100),
-        pseudonyms.of_login(known.get("sasl_username", "")),
-        pseudonyms.of(sender) if sender is not None else "",
-        tuple(pseudonyms.of(each) for each in _recipients(kept.mail)),
-        word(judgement.decision),
-        without(names, str(reply)),
-        judgement.by,
-        round(judgement.score, 3),
-        word(judgement.would),
-        round(judgement.took * 1000, 3),
-        tuple([_rule(each, names) for each in judgement.judged[:MAX_RULES]]),
-    )
+    return Entry.load(row(kept, pseudonyms).body_json)
 
 
 def row(kept: Record, pseudonyms: Pseudonyms) -> JournalRow:
-    """The row that the journal's writer stores: columns to search by, and the whole entry."""
-    made = entry(kept, pseudonyms)
+    """The row that the journal's writer stores: columns to search by, and the entry as JSON.
+
+    Thousands of these are made in a second, so the JSON is put together here: most rules found
+    nothing, and look the same each time.
+    """
+    known, judgement = kept.mail.known, kept.judgement
+    sender, names = known.get("sender"), pseudonyms.names(kept.mail)
+    client, login = (
+        str(known.get("client_address") or ""),
+        pseudonyms.of_login(known.get("sasl_username", "")),
+    )
+    origin = pseudonyms.of(sender) if sender is not None else ""
+    recipients = [pseudonyms.of(each) for each in _recipients(kept.mail)]
+    queue_id, stage = printable(known.get("queue_id", ""), 64), kept.mail.stage.word
+    decision = word(judgement.decision)
+    reply = getattr(judgement.decision, "reply", None) or getattr(judgement.decision, "why", "")
+    rules = ",".join([_rule(each, names) for each in judgement.judged[:MAX_RULES]])
+    body = (
+        f'{{"time":{kept.time:.3f},"trace":{_quote(judgement.trace)},"door":{_quote(kept.door)},"stage":"{stage}",'
+        f'"queue_id":{_quote(queue_id)},"client":"{client}",'
+        f'"client_name":{_quote(printable(known.get("client_name", ""), 255))},'
+        f'"helo":{_quote(printable(known.get("helo_name", ""), 255))},'
+        f'"listener":{_quote(printable(known.get("listener", ""), 100))},'
+        f'"login":{_quote(login)},"sender":{_quote(origin)},'
+        f'"recipients":[{",".join([_quote(each) for each in recipients])}],'
+        f'"decision":"{decision}","reply":{_quote(without(names, str(reply)) if reply else "")},'
+        f'"by":{_quote(judgement.by)},"score":{judgement.score:.3f},"would":"{word(judgement.would)}",'
+        f'"ms":{judgement.took * 1000:.3f},"rules":[{rules}]}}'
+    )
+    recipient = recipients[0].lower() if len(recipients) == 1 else ""
     return JournalRow(
-        time=made.time,
-        trace=made.trace,
-        queue_id=made.queue_id,
-        door=made.door,
-        stage=made.stage,
-        client=made.client,
-        sender=made.sender.lower(),
-        recipient=made.recipients[0].lower() if len(made.recipients) == 1 else "",
-        login=made.login.lower(),
-        decision=made.decision,
-        body_json=made.dump(),
+        kept.time,
+        judgement.trace,
+        queue_id,
+        kept.door,
+        stage,
+        client,
+        origin.lower(),
+        recipient,
+        login.lower(),
+        decision,
+        body,
     )
 
 
-def _rule(judged: Judged, names: dict[str, str]) -> RuleEntry:
+def _rule(judged: Judged, names: dict[str, str]) -> str:
+    """A rule as JSON: the fields of `RuleEntry`, the last left out where they hold the usual."""
     finding = judged.finding
-    reason = ""
     if finding is None:
-        kind, detail = "skipped", judged.skipped
-    elif isinstance(finding, Clear):
-        kind, detail = "clear", finding.detail
-    elif isinstance(finding, Hit):
-        kind, reason, detail = "hit", finding.reason, finding.detail
-    else:
-        kind, detail = "unsure", finding.why
-    return RuleEntry(
-        judged.rule,
-        judged.check,
-        kind,
-        reason,
-        without(names, detail) if detail else "",
-        judged.outcome,
-        round(judged.score, 3),
-        judged.mode,
-        round(judged.took * 1000, 3),
+        return _nothing(judged.rule, judged.check, "skipped", judged.skipped, judged.mode)
+    if isinstance(finding, Clear) and judged.took < _AT_ONCE:
+        detail = without(names, finding.detail) if names else finding.detail
+        return _nothing(judged.rule, judged.check, "clear", detail, judged.mode)
+    reason = ""
+    match finding:
+        case Clear(said):
+            kind = "clear"
+        case Hit(reason, said):
+            kind = "hit"
+        case Unsure(said):
+            kind = "unsure"
+    detail = without(names, said)
+    if judged.skipped:
+        detail = f"{detail}; {printable(judged.skipped)}" if detail else printable(judged.skipped)
+    ms, score = round(judged.took * 1000, 3), round(judged.score, 3)
+    return _encode(
+        RuleEntry(judged.rule, judged.check, kind, detail, judged.mode, ms, reason, judged.outcome, score)
     )
+
+
+@lru_cache(maxsize=4096)
+def _nothing(rule: str, check: str, finding: str, detail: str, mode: str) -> str:
+    """A rule from which nothing follows: the same for very many mails."""
+    fields = [rule, check, finding]
+    if detail or mode != "enforce":
+        fields.append(printable(detail))
+    if mode != "enforce":
+        fields.append(mode)
+    return _encode(fields)
 
 
 def _recipients(mail: Mail) -> tuple[Address, ...]:

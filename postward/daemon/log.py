@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from postward.printable import printable
@@ -126,7 +127,7 @@ class Log:
             record.update((key, _json_value(value)) for key, value in fields)
             self.sink.line(json.dumps(record))
             return
-        words = [f"{key}={value if value.__class__ is float else quoted(value)}" for key, value in fields]
+        words = [f"{key}={quoted(value if value.__class__ is str else str(value))}" for key, value in fields]
         self.sink.line(f"{self._head(level)} {name} {' '.join(words)}")
 
     def message(self, record: logging.LogRecord) -> None:
@@ -184,11 +185,9 @@ def set_up(form: str, level: str, fd: int = 2) -> Log:
     return log
 
 
-def quoted(value: Any) -> str:
+@lru_cache(maxsize=4096)
+def quoted(text: str) -> str:
     """A value as one word of a text line: quoted when it is empty or holds a blank, `=`, `"` or `\\`."""
-    text = value if value.__class__ is str else str(value)
-    if text.isalnum() and len(text) < 100:
-        return text
     text = printable(text)
     if text and not (" " in text or "=" in text or '"' in text or "\\" in text):
         return text

@@ -7,9 +7,9 @@ from rich.console import Console
 from postward.console import timeline
 from postward.journal import Entry, RuleEntry
 
-HIT = RuleEntry("helo-bad", "helo", "hit", "bare_ip", "[192.0.2.7]", "score", 3.0, "enforce", 0.2)
-SHADOW = RuleEntry("try-it", "rdns", "hit", "missing", "", "reject", 0.0, "shadow", 1.0)
-CLEAR = RuleEntry("quiet", "spf", "clear", "", "", "", 0.0, "enforce", 0.1)
+HIT = RuleEntry("helo-bad", "helo", "hit", "[192.0.2.7]", "enforce", 0.2, "bare_ip", "score", 3.0)
+SHADOW = RuleEntry("try-it", "rdns", "hit", "", "shadow", 1.0, "missing", "reject")
+CLEAR = RuleEntry("quiet", "spf", "clear")
 
 
 def entry(**changes: object) -> Entry:
