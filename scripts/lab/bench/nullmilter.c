@@ -8,6 +8,7 @@
 #include <libmilter/mfapi.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NO_REPLIES (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_DATA \
                     | SMFIP_NR_UNKN | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY)
@@ -57,6 +58,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[2], "noreply") == 0)
         milter.xxfi_negotiate = on_negotiate;
+    umask(0);                   /* Postfix runs as another user */
     if (smfi_setconn(argv[1]) == MI_FAILURE || smfi_register(milter) == MI_FAILURE)
         return 1;
     return smfi_main() == MI_SUCCESS ? 0 : 1;

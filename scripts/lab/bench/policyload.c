@@ -7,6 +7,9 @@
  * With --rate, request n is due at n/rate seconds and its latency counts from then, so that a
  * service that stalls is not flattered by the requests that were held back meanwhile.
  *
+ * With --warm-up, that many seconds of the same load on the same connections come first, are not
+ * counted, and a line `counting` is printed when they are over.
+ *
  * Prints one line of JSON. A closed connection or an answer without `action=` counts as trouble;
  * exit status 1 if there was nothing but trouble.
  */
@@ -32,7 +35,7 @@ static struct {
     struct address address;
     struct text *requests;
     size_t request_count;
-    uint64_t first, asked, wanted, started, ends;
+    uint64_t first, asked, wanted, began, started, ends, warm_until;
     double rate;
     int epoll;
     struct connection *connections;
@@ -111,7 +114,7 @@ static int is_over(uint64_t now)
 
 static uint64_t due(uint64_t number)
 {
-    return load.started + (uint64_t) ((double) number * 1e9 / load.rate);
+    return load.began + (uint64_t) ((double) number * 1e9 / load.rate);
 }
 
 /* Ask the next request, if one is due. */
@@ -168,6 +171,10 @@ static void hear(struct connection *c)
         return;
     }
     uint64_t now = now_ns();
+    if (now < load.warm_until) {
+        ask(c, now);
+        return;
+    }
     if (strncmp(c->answer, "action=", 7) == 0) {
         count_kind(c->answer);
         load.answers++;
@@ -186,13 +193,25 @@ static int anyone_busy(void)
     return 0;
 }
 
+/* The warm-up is over: what happened in it never was. */
+static void start_counting(uint64_t now)
+{
+    load.warm_until = 0;
+    load.trouble = 0;
+    load.started = now;
+    printf("counting\n");
+    fflush(stdout);
+}
+
 static void run(void)
 {
     struct epoll_event event[256];
-    load.started = now_ns();
+    load.began = load.started = now_ns();
     uint64_t give_up = load.ends == UINT64_MAX ? UINT64_MAX : load.ends + 10000000000u;
     for (;;) {
         uint64_t now = now_ns();
+        if (load.warm_until && now >= load.warm_until)
+            start_counting(now);
         for (unsigned i = 0; i < load.connection_count; i++)
             if (!load.connections[i].busy)
                 ask(&load.connections[i], now);
@@ -233,7 +252,7 @@ static void report(void)
 static void usage(void)
 {
     fprintf(stderr, "policyload --address unix:PATH|inet:IP:PORT --file REQUESTS [--connections N]\n"
-                    "    [--requests N] [--seconds S] [--rate N] [--first N] [--core N]\n");
+                    "    [--requests N] [--seconds S] [--rate N] [--first N] [--core N] [--warm-up S]\n");
     exit(2);
 }
 
@@ -241,10 +260,11 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         { "address", 1, 0, 'a' }, { "file", 1, 0, 'f' }, { "connections", 1, 0, 'n' }, { "requests", 1, 0, 'r' },
-        { "seconds", 1, 0, 's' }, { "rate", 1, 0, 'R' }, { "first", 1, 0, 'i' }, { "core", 1, 0, 'c' }, { 0 },
+        { "seconds", 1, 0, 's' }, { "rate", 1, 0, 'R' }, { "first", 1, 0, 'i' }, { "core", 1, 0, 'c' },
+        { "warm-up", 1, 0, 'w' }, { 0 },
     };
     const char *address = NULL, *file = NULL;
-    long seconds = 0;
+    long seconds = 0, warm_up = 0;
     load.connection_count = 16;
     load.wanted = UINT64_MAX;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -257,6 +277,7 @@ int main(int argc, char **argv)
         case 'R': load.rate = (double) number_option(optarg); break;
         case 'i': load.first = (uint64_t) number_option(optarg); break;
         case 'c': pin_to_core((int) number_option(optarg)); break;
+        case 'w': warm_up = number_option(optarg); break;
         default: usage();
         }
     }
@@ -270,7 +291,9 @@ int main(int argc, char **argv)
         die("start");
     for (unsigned i = 0; i < load.connection_count; i++)
         open_connection(&load.connections[i]);
-    load.ends = seconds ? now_ns() + (uint64_t) seconds * 1000000000u : UINT64_MAX;
+    if (warm_up)
+        load.warm_until = now_ns() + (uint64_t) warm_up * 1000000000u;
+    load.ends = seconds ? now_ns() + (uint64_t) (warm_up + seconds) * 1000000000u : UINT64_MAX;
     run();
     report();
     return load.answers == 0;

@@ -12,6 +12,9 @@
  * MAIL, RCPT and DATA go out in one write when the server offers PIPELINING, unless
  * --no-pipelining. The latency of a mail is the time from MAIL to the last reply to it.
  *
+ * With --warm-up, that many seconds of the same load come first, are not counted, and a line
+ * `counting` is printed when they are over.
+ *
  * Prints one line of JSON; `kinds` counts the last replies by code. Exit status 1 if none was 250.
  */
 #define _GNU_SOURCE
@@ -56,7 +59,7 @@ static struct {
     size_t job_count;
     struct message *messages;
     size_t message_count;
-    uint64_t first, begun, wanted, started, ends;
+    uint64_t first, begun, wanted, started, ends, warm_until;
     long per_session;
     int xclient, no_pipelining, epoll;
     struct session *sessions;
@@ -306,8 +309,11 @@ static void next_mail(struct session *s)
 
 static void count_mail(struct session *s, int code)
 {
+    uint64_t now = now_ns();
+    if (now < load.warm_until)
+        return;
     load.done++;
-    histogram_add(&load.latency, now_ns() - s->began);
+    histogram_add(&load.latency, now - s->began);
     for (unsigned k = 0; k < load.kinds; k++) {
         if (load.kind[k].code == code) {
             load.kind[k].count++;
@@ -444,6 +450,15 @@ static int anyone_busy(void)
     return 0;
 }
 
+/* The warm-up is over: what happened in it never was. */
+static void start_counting(uint64_t now)
+{
+    load.warm_until = load.trouble = load.bytes = 0;
+    load.started = now;
+    printf("counting\n");
+    fflush(stdout);
+}
+
 static void run(void)
 {
     struct epoll_event event[256];
@@ -453,6 +468,8 @@ static void run(void)
         start_session(&load.sessions[i]);
     while (anyone_busy() && now_ns() < give_up) {
         int ready = epoll_wait(load.epoll, event, 256, 1000);
+        if (load.warm_until && now_ns() >= load.warm_until)
+            start_counting(now_ns());
         for (int i = 0; i < ready; i++) {
             struct session *s = event[i].data.ptr;
             if (s->fd < 0)
@@ -488,7 +505,8 @@ static uint64_t report(void)
 static void usage(void)
 {
     fprintf(stderr, "smtpload --address inet:IP:PORT|unix:PATH --jobs FILE [--sessions N] [--per-session N]\n"
-                    "    [--messages N] [--seconds S] [--first N] [--core N] [--xclient] [--no-pipelining]\n");
+                    "    [--messages N] [--seconds S] [--first N] [--core N] [--warm-up S]\n"
+                    "    [--xclient] [--no-pipelining]\n");
     exit(2);
 }
 
@@ -497,10 +515,11 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         { "address", 1, 0, 'a' }, { "jobs", 1, 0, 'j' }, { "sessions", 1, 0, 'n' }, { "per-session", 1, 0, 'p' },
         { "messages", 1, 0, 'm' }, { "seconds", 1, 0, 's' }, { "first", 1, 0, 'i' }, { "core", 1, 0, 'c' },
+        { "warm-up", 1, 0, 'w' },
         { "xclient", 0, 0, 'x' }, { "no-pipelining", 0, 0, 'P' }, { 0 },
     };
     const char *address = NULL, *jobs = NULL;
-    long seconds = 0;
+    long seconds = 0, warm_up = 0;
     load.session_count = 20;
     load.per_session = 20;
     load.wanted = UINT64_MAX;
@@ -514,6 +533,7 @@ int main(int argc, char **argv)
         case 's': seconds = number_option(optarg); break;
         case 'i': load.first = (uint64_t) number_option(optarg); break;
         case 'c': pin_to_core((int) number_option(optarg)); break;
+        case 'w': warm_up = number_option(optarg); break;
         case 'x': load.xclient = 1; break;
         case 'P': load.no_pipelining = 1; break;
         default: usage();
@@ -528,7 +548,9 @@ int main(int argc, char **argv)
     load.sessions = calloc(load.session_count, sizeof *load.sessions);
     if (load.epoll < 0 || load.sessions == NULL)
         die("start");
-    load.ends = seconds ? now_ns() + (uint64_t) seconds * 1000000000u : UINT64_MAX;
+    if (warm_up)
+        load.warm_until = now_ns() + (uint64_t) warm_up * 1000000000u;
+    load.ends = seconds ? now_ns() + (uint64_t) (warm_up + seconds) * 1000000000u : UINT64_MAX;
     run();
     return report() == 0;
 }

@@ -1,0 +1,169 @@
+"""The policy bench: who is asked, what, and one reading of it.
+
+The contender's processes share one core, the load generator has another, the resolver a third.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.bench import load, resolver, traffic
+from lab.bench import policypeers as peers
+from lab.bench.contender import Contender, Reading, Running
+from lab.bench.processes import DidNotStart, family, pinned, pss_mb
+from lab.bench.programs import Programs
+from lab.daemons import DaemonDied, Daemons
+from lab.patience import GaveUp
+
+CONTENDER_CORE, LOAD_CORE, RESOLVER_CORE = 1, 2, 3
+WARM_UP = 2  # seconds
+LIMIT = "echo in C"
+PEERS = ("postgrey, known", "postfwd1")
+
+QUIET = {"journal": "off", "log": {"level": "warning"}}
+NO_RULES: dict[str, Any] = {"bench.yml": {"shipped": "off", "rules": []}}
+STATE: dict[str, Any] = {
+    "bench.yml": {
+        "shipped": "off",
+        "rules": [
+            {
+                "name": "greylist",
+                "check": "greylist",
+                "with": {"delay": peers.GREYLIST_DELAY},
+                "then": "defer",
+                "reason": "Try again in {wait} seconds.",
+            },
+            *(
+                {
+                    "name": f"limit-{of}",
+                    "check": "limit",
+                    "with": {"of": of, "count": "attempts", "windows": [{"limit": 10**9, "seconds": 3600}]},
+                    "then": "defer",
+                    "reason": "Too many.",
+                }
+                for of in ("client", "sender")
+            ),
+        ],
+    }
+}
+
+
+@contextmanager
+def serving(daemons: Daemons) -> Iterator[None]:
+    """Start and stop our daemons. Raises DidNotStart."""
+    try:
+        daemons.start()
+    except (DaemonDied, GaveUp) as error:
+        daemons.stop()
+        raise DidNotStart(str(error).splitlines()[-1]) from error
+    try:
+        yield
+    finally:
+        daemons.stop()
+
+
+def ours(
+    rules: dict[str, Any], settings: dict[str, Any]
+) -> Callable[[Path], AbstractContextManager[Running]]:
+    """Our policyd with these rules; everything else as it is shipped."""
+
+    @contextmanager
+    def start(home: Path) -> Iterator[Running]:
+        daemons = Daemons(
+            home,
+            dns=resolver.ADDRESS,
+            doors=("policyd",),
+            own_domains=(traffic.OWN_DOMAIN,),
+            rules=rules,
+            settings=settings,
+        )
+        with serving(daemons):
+            yield Running(f"unix:{daemons.socket('policyd')}", (daemons.pid("policyd"),))
+
+    return start
+
+
+def contenders(programs: Programs) -> list[Contender]:
+    """All of them, in the order of the table."""
+    return [
+        Contender(LIMIT, "limit", peers.echo_in_c(programs), "known"),
+        Contender("echo on uvloop", "limit", peers.echo_on_uvloop, "known"),
+        Contender("postgrey, known", "peer", peers.postgrey, "known", learns=True),
+        Contender("postgrey, new", "peer", peers.postgrey, "new"),
+        Contender("postgrey, known, TCP", "peer", peers.postgrey_inet, "known", learns=True),
+        Contender("postfwd1", "peer", peers.postfwd1, "known", note="one limit, TCP"),
+        Contender("postfwd2", "peer", peers.postfwd2, "known", note="one limit, TCP"),
+        Contender("policyd-spf", "peer", peers.policyd_spf, "known", note="a process a connection"),
+        Contender("postward, no rules", "ours", ours(NO_RULES, {}), "known"),
+        Contender("postward, no rules, no log", "ours", ours(NO_RULES, QUIET), "known"),
+        Contender("postward, greylist + limits, known", "ours", ours(STATE, {}), "known", learns=True),
+        Contender("postward, greylist + limits, new", "ours", ours(STATE, {}), "new"),
+        Contender("postward, shipped rules", "ours", ours({}, {}), "known"),
+    ]
+
+
+@dataclass
+class PolicyBench:
+    """Reads contenders. `first` goes on from reading to reading: no instance is used twice."""
+
+    home: Path
+    programs: Programs
+    seconds: int
+    connections: int
+    requests: int = 0
+    first: int = 0
+    learned: set[str] = field(default_factory=set)
+
+    def prepare(self) -> None:
+        for work in ("known", "new"):
+            self.requests = traffic.policy_requests(self._file(work), unique_sender=work == "new")
+
+    def read(self, contender: Contender, turn: int) -> Reading:
+        """Start it, warm it up, ask for `seconds`, stop it."""
+        home = self.home / "".join(c if c.isalnum() else "-" for c in contender.name)
+        home.mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            with pinned([CONTENDER_CORE]):
+                running = stack.enter_context(contender.start(home))
+            if contender.learns and contender.name not in self.learned:
+                self._teach(running, contender)
+            how_long = ("--warm-up", str(WARM_UP), "--seconds", str(self.seconds))
+            found = load.measured(self._command(running, contender, *how_long), running.roots)
+            self.first += 10**8
+            return found
+
+    def soak(self, contender: Contender, counts: tuple[int, ...]) -> list[tuple[int, float]]:
+        """Memory (MB) after so many requests in all, each with an instance and a sender of its own."""
+        home = self.home / "soak"
+        home.mkdir(exist_ok=True)
+        found, asked = [], 0
+        with ExitStack() as stack:
+            with pinned([CONTENDER_CORE]):
+                running = stack.enter_context(contender.start(home))
+            for count in counts:
+                self._ask(running, contender, count - asked)
+                asked = count
+                found.append((count, pss_mb(family(running.roots))))
+        return found
+
+    def _teach(self, running: Running, contender: Contender) -> None:
+        """Ask each request twice, as far apart as the greylist wants, so that all are known."""
+        for _ in range(2):
+            self._ask(running, contender, self.requests)
+            time.sleep(peers.GREYLIST_DELAY + 1.1)
+        self.learned.add(contender.name)
+
+    def _ask(self, running: Running, contender: Contender, count: int) -> None:
+        """Ask so many requests."""
+        self.first = load.run(self._command(running, contender, "--requests", str(count)))["next"]
+
+    def _command(self, running: Running, contender: Contender, *how_much: str) -> list[str]:
+        command = [str(self.programs.policyload()), "--address", running.address, *how_much]
+        command += ["--file", str(self._file(contender.work)), "--first", str(self.first)]
+        return [*command, "--connections", str(self.connections), "--core", str(LOAD_CORE)]
+
+    def _file(self, work: str) -> Path:
+        return self.home / f"{work}.requests"

@@ -1,0 +1,56 @@
+"""The resolver of the bench: unbound on 127.0.0.1:53 in front of the lab's nsd, for all contenders.
+
+The bench runs in a network namespace of its own, so port 53 is free and nothing leaves the machine;
+its /etc/resolv.conf names this resolver. Without unbound, nsd answers there itself.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from lab.bench.processes import pinned, started, wait_until
+from lab.dns import Dns
+from lab.patience import listens
+
+ADDRESS = "127.0.0.1:53"
+
+_UNBOUND = """\
+server:
+  directory: "{home}"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  interface: 127.0.0.1
+  port: 53
+  do-ip6: no
+  do-not-query-localhost: no
+  module-config: "iterator"
+  msg-cache-size: 32m
+  rrset-cache-size: 64m
+  local-zone: "test." nodefault
+  local-zone: "18.198.in-addr.arpa." nodefault
+  local-zone: "19.198.in-addr.arpa." nodefault
+remote-control:
+  control-enable: no
+stub-zone:
+  name: "."
+  stub-addr: 127.0.0.1@{port}
+"""
+
+
+@contextmanager
+def resolver(home: Path, zone: str, core: int) -> Iterator[None]:
+    """Serve `zone` on 127.0.0.1:53, on this core."""
+    home.mkdir()
+    has_unbound = shutil.which("unbound") is not None
+    with ExitStack() as stack:
+        with pinned([core]):
+            dns = stack.enter_context(Dns(home / "nsd", zone, port=0 if has_unbound else 53))
+            if has_unbound:
+                configuration, log = home / "unbound.conf", home / "unbound.log"
+                configuration.write_text(_UNBOUND.format(home=home, port=dns.port))
+                process = stack.enter_context(started(["unbound", "-d", "-c", str(configuration)], log))
+                wait_until(lambda: listens(("127.0.0.1", 53)), process, log)
+        yield
