@@ -1,5 +1,6 @@
 """A mail that nobody sent: the facts of a message file and of a client, as both doors would learn them."""
 
+import ipaddress
 from dataclasses import dataclass, field
 
 from postward.address import Address
@@ -62,7 +63,8 @@ async def names_of(client: IPAddress, dns: Dns) -> tuple[str, str]:
         return _UNKNOWN, _UNKNOWN
     name = answer.values[0]
     addresses = await (dns.a(name) if client.version == 4 else dns.aaaa(name))
-    verified = isinstance(addresses, Records) and str(client) in addresses.values
+    found = addresses.values if isinstance(addresses, Records) else ()
+    verified = any(ipaddress.ip_address(each) == client for each in found)
     return (name if verified else _UNKNOWN), name
 
 

@@ -60,7 +60,7 @@ class PolicydSection(_Section):
 
 
 class MilterSection(_Section):
-    """The milter."""
+    """The milter. `connections`: of each worker."""
 
     listen: Listens = (Listen(path="/var/spool/postfix/postward/milter"),)
     socket_mode: SocketMode = 0o660

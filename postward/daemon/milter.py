@@ -31,6 +31,7 @@ _log = logging.getLogger("postward.daemon")
 
 def main(directory: Path) -> int:
     """Serve until SIGTERM; 0 when every message in flight could finish. Raises ConfigErrors, CannotStart."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its default is to die; a reload can wait until we serve
     configuration = configure(directory)
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)

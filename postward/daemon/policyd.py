@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import socket
 from pathlib import Path
 
@@ -19,6 +20,7 @@ DRAIN = 10.0  # seconds for the requests that wait for an answer; Postfix asks a
 
 def main(directory: Path) -> int:
     """Serve until SIGTERM; 0 then. Raises ConfigErrors and CannotStart."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its default is to die; a reload can wait until we serve
     configuration = configure(directory)
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
