@@ -63,17 +63,18 @@ _SILENT_EVENTS: Final[dict[type, int]] = {
     Body: Steps.SILENT_BODY,
     Unknown: Steps.SILENT_UNKNOWN,
 }
-# Macros by SMFIM_* stage. `i` at CONNECT is known for mail from sendmail(1) only, which tells it apart.
-# No list may be empty: Postfix would take its own, longer one.
-_MACROS: Final = (
-    (0, "i {daemon_name} {client_addr} {client_name} {client_port} {client_ptr} _"),
-    (1, "{tls_version} {cipher} {cert_subject}"),
-    (2, "{auth_type} {auth_authen}"),
-    (3, "i"),
-    (4, "i"),
-    (5, "i"),  # end of message
-    (6, "i"),  # end of headers; Postfix sends these with each field
-)
+# `i` at CONNECT is known for mail from sendmail(1) only, which tells it apart. No list may be empty:
+# Postfix would take its own, longer one.
+MACROS: Final = {
+    0: "i {daemon_name} {client_name} {client_ptr} _",
+    1: "{tls_version} {cipher} {cert_subject}",
+    2: "{auth_type} {auth_authen}",
+    3: "i",
+    4: "i",
+    5: "i",  # end of message
+    6: "i",  # end of headers; Postfix sends these with each field
+}
+"""The macros that we want, by SMFIM_* stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def agree(offer: Negotiate, plan: Plan) -> Terms:
     if needed & ~offer.actions:
         raise ProtocolError(f"the MTA offers actions {offer.actions:#x}, the rules need {needed:#x}")
     actions, steps = plan.actions & offer.actions, plan.steps & offer.steps
-    wanted = _MACROS if actions & Offer.SET_MACROS else ()
+    wanted = tuple(MACROS.items()) if actions & Offer.SET_MACROS else ()
     answer = Negotiated(min(offer.version, VERSION), actions, steps, wanted)
     silent = frozenset(kind for kind, flag in _SILENT_EVENTS.items() if steps & flag)
     return Terms(answer, bool(steps & Steps.LEADING_SPACE), silent)

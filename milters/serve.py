@@ -71,6 +71,7 @@ class MilterServer:
         cut = tuple(self.connections)
         for connection in cut:
             connection.abort("still busy when the time to stop had come")
+        await asyncio.sleep(0)  # let the transports close
         if self._sweeper is not None:
             self._sweeper.cancel()
         return not cut

@@ -103,14 +103,13 @@ class Session:
 
     def hear(self, event: Event) -> Answer | Coroutine[Any, Any, Answer]:
         """Take one event. Raises ProtocolError when it must not come now."""
-        kind = type(event)
+        kind = self._heard = type(event)
         follows = ORDER[self.state].get(kind)
         if follows is None:
             if kind not in _ANYWHERE or self._terms is None or self.state is State.CLOSED:
                 raise ProtocolError(f"{kind.__name__} in state {self.state.name}")
         else:
             self.state = follows
-        self._heard = kind
         if self._failed and kind not in _UNFAILING:
             return self._fail()
         if self.state is State.UNWATCHED:

@@ -155,9 +155,12 @@ def test_a_client_that_goes_away_cancels_the_judgement():
 
 def test_a_peer_that_never_negotiates_is_closed(caplog):
     settings = MilterSettings("mx.example.org", packet=0.05)
-    with serving(settings, house(ScriptedRules())) as served, served.client() as client:
-        with pytest.raises((EOFError, ConnectionResetError)):
-            client.answer()
+    with (
+        serving(settings, house(ScriptedRules())) as served,
+        served.client() as client,
+        pytest.raises((EOFError, ConnectionResetError)),
+    ):
+        client.answer()
     assert "said nothing for" in caplog.text
 
 
