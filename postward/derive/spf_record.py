@@ -120,7 +120,8 @@ class _LookUps:
     async def wait(self, key: _Key, seconds: float) -> bool:
         """Whether `key` was answered within `seconds`."""
         task = self._under_way[key]
-        await asyncio.wait({task}, timeout=max(seconds, 0.0))
+        if seconds > 0:
+            await asyncio.wait({task}, timeout=seconds)
         return task.done()
 
     def give_up(self) -> None:

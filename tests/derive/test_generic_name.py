@@ -1,0 +1,102 @@
+"""Which host names look made up for an address, and which must not."""
+
+import ipaddress
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postward.derive.generic_name import Grade, how_generic
+
+
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        ("mail-oln040092073011.outbound.protection.outlook.com", "40.92.73.11"),
+        ("out203-205-221-190.mail.qq.com", "203.205.221.190"),
+        ("66-220-155-139.mail-mail.facebook.com", "66.220.155.139"),
+        ("a8-33.smtp-out.amazonses.com", "54.240.8.33"),
+        ("o1.ptr1234.sendgrid.net", "167.89.1.1"),
+        ("mail-wr1-f41.google.com", "209.85.221.41"),
+        ("mx1.example.org", "192.0.2.1"),
+        ("mail.example.org", "192.0.2.1"),
+        ("example.org", "192.0.2.1"),
+        ("host7.example.org", "192.0.2.7"),
+        ("vps-1a2b3c4d.example.net", "1.2.3.4"),
+        ("web1.s2.dc3.example.net", "10.1.2.3"),
+        ("mail.example.org", "2001:db8::25"),
+        ("", "192.0.2.1"),
+    ],
+)
+def test_honest_names_are_not_generic(name: str, client: str) -> None:
+    assert how_generic(name, ipaddress.ip_address(client)).grade is Grade.NONE
+
+
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        ("dyn-192-0-2-77.isp.example", "192.0.2.77"),
+        ("77.2.0.192.dsl.isp.example", "192.0.2.77"),
+        ("192-0-2-77.pool.isp.example", "192.0.2.77"),
+        ("cpe-192000002077.isp.example", "192.0.2.77"),
+        ("dhcp.c000024d.isp.example", "192.0.2.77"),
+        ("2001-db8-1--77.dialup.isp.example", "2001:db8:1::77"),
+    ],
+)
+def test_an_address_and_a_word_for_a_line_are_sure(name: str, client: str) -> None:
+    assert how_generic(name, ipaddress.ip_address(client)).grade is Grade.SURE
+
+
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        ("192-0-2-77.isp.example", "192.0.2.77"),
+        ("77-2-0-192.isp.example", "192.0.2.77"),
+        ("h2.77.192.0.isp.example", "192.0.2.77"),
+        ("192.000.002.077.isp.example", "192.0.2.77"),
+        ("p5b0a1c2d.dip0.isp.example", "91.10.28.45"),
+        ("5b-0a-1c-2d.isp.example", "91.10.28.45"),
+        ("2d1c0a5b.isp.example", "91.10.28.45"),
+        ("ip3221226061.isp.example", "192.0.2.77"),
+        ("x19202177.isp.example", "192.0.2.177"),
+        ("100-51-198.isp.example", "198.51.100.4"),
+        ("static.11.22.33.144.clients.your-server.de", "144.33.22.11"),
+        ("ip-20010db8000000010002000300040005.isp.example", "2001:db8:0:1:2:3:4:5"),
+        ("h0002000300040005.isp.example", "2001:db8:0:1:2:3:4:5"),
+        ("2001-db8--1.isp.example", "2001:db8::1"),
+        ("dsl-100-4.isp.example", "198.51.100.4"),
+        ("static-100-4.isp.example", "198.51.100.4"),
+    ],
+)
+def test_an_address_is_likely(name: str, client: str) -> None:
+    assert how_generic(name, ipaddress.ip_address(client)).grade is Grade.LIKELY
+
+
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        ("h100-4.isp.example", "198.51.100.4"),
+        ("4-100.isp.example", "198.51.100.4"),
+        ("dialup.isp.example", "198.51.100.4"),
+        ("static.isp.example", "198.51.100.4"),
+        ("mail.198-51-100-4.dsl.isp.example", "198.51.100.4"),
+    ],
+)
+def test_half_a_sign_is_weak(name: str, client: str) -> None:
+    assert how_generic(name, ipaddress.ip_address(client)).grade is Grade.WEAK
+
+
+@pytest.mark.parametrize(
+    "name", ["1-" * 127, "a" * 2000, "a-1." * 500, "ff-" * 85, "1.2.3.4." * 60, "-" * 5000]
+)
+@pytest.mark.parametrize("client", ["1.1.2.3", "2001:db8::1"])
+def test_long_names_cost_little(name: str, client: str) -> None:
+    began = time.process_time()
+    how_generic(name, ipaddress.ip_address(client))
+    assert time.process_time() - began < 0.02
+
+
+@given(st.text(max_size=300), st.ip_addresses())
+def test_no_name_breaks_it(name: str, client: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    assert how_generic(name, client).grade in Grade
