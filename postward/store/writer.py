@@ -20,7 +20,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from postward.store.database import Database, SchemaRefused, down, is_corrupt, transaction
+from postward.store.database import Database, down, transaction
+from postward.store.kept import TROUBLE, Kept
 from postward.tools import StoreDown
 
 _log = logging.getLogger("postward.store")
@@ -85,15 +86,13 @@ class Writer:
     """The thread and its connection. Begun with `start`, ended with `close`."""
 
     def __init__(self, database: Database, connection: sqlite3.Connection | None, name: str) -> None:
-        self._database = database
-        self._connection = connection
+        self._kept = Kept(database, connection)  # the thread's
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._chores: list[Chore] = []
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._under_way: deque[Job] = deque()  # the loop's
         self._watch: asyncio.TimerHandle | None = None
         self._watched: asyncio.AbstractEventLoop | None = None
-        self._trouble_since: float | None = None  # the thread's
         self._worked = 0.0
         self._closed = False
 
@@ -166,7 +165,7 @@ class Writer:
                 self._do(jobs)
             if self._worked:
                 self._do_chores(last=not more)
-        self._drop()
+        self._kept.close()
 
     def _gather(self) -> tuple[bool, list[Job]]:
         """All jobs there are, or none when a chore is due; False when it is time to end."""
@@ -184,7 +183,7 @@ class Writer:
 
     def _rest(self) -> float | None:
         """Seconds until a chore is due; None: none has anything to do before the next job."""
-        anyway = self._trouble_since is not None
+        anyway = self._kept.troubled
         wanted = [
             chore.last + chore.every
             for chore in self._chores
@@ -220,7 +219,7 @@ class Writer:
     def _commit(self, jobs: list[Job]) -> StoreDown | None:
         """The error when it was not possible."""
         try:
-            connection = self._open()
+            connection = self._kept.open()
             if any(job.full for job in jobs):
                 connection.execute("PRAGMA synchronous = FULL")
                 try:
@@ -229,9 +228,10 @@ class Writer:
                     connection.execute("PRAGMA synchronous = NORMAL")
             else:
                 self._work(connection, jobs)
-        except (sqlite3.Error, OSError, SchemaRefused) as error:
-            return self._trouble(error)
-        self._fine()
+        except TROUBLE as error:
+            self._kept.trouble(error)
+            return down(error)
+        self._kept.fine()
         return None
 
     def _work(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
@@ -252,51 +252,17 @@ class Writer:
         """Whether the file took it."""
         chore.more = False
         try:
-            connection = self._open()
+            connection = self._kept.open()
             with transaction(connection):
                 chore.more = chore.run(connection)
-        except (sqlite3.Error, OSError, SchemaRefused) as error:
-            self._trouble(error)
+        except TROUBLE as error:
+            self._kept.trouble(error)
             return False
         except Exception:  # noqa: BLE001  # the thread must live on: the fault is logged
             _log.exception("a fault in a chore of the store")
         else:
-            self._fine()
+            self._kept.fine()
         return True
-
-    def _open(self) -> sqlite3.Connection:
-        """The connection; opened anew after trouble, or when somebody replaced the file."""
-        if self._connection is not None and self._database.replaced():
-            self._drop()
-        if self._connection is None:
-            self._connection = self._database.connect()
-        return self._connection
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            connection.close()
-
-    def _trouble(self, error: Exception) -> StoreDown:
-        """Note it; drop the connection unless the file is only busy, and move a corrupt file aside."""
-        if self._trouble_since is None:
-            self._trouble_since = time.monotonic()
-            _log.error("%s: %s: %s", self._database.path, type(error).__name__, error)
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        if code != sqlite3.SQLITE_BUSY:
-            self._drop()
-        if isinstance(error, sqlite3.Error) and is_corrupt(error):
-            try:
-                self._database.set_aside(str(error))
-            except (sqlite3.Error, OSError) as again:
-                return down(again)
-        return down(error)
-
-    def _fine(self) -> None:
-        if self._trouble_since is not None:
-            lasted = time.monotonic() - self._trouble_since
-            self._trouble_since = None
-            _log.warning("%s: works again after %.1f s", self._database.path, lasted)
 
 
 class _Asked(Job, Generic[T]):
