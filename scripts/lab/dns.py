@@ -34,6 +34,7 @@ server:
   xfrdir: "{home}"
   logfile: "{home}/nsd.log"
   hide-version: yes
+  rrl-ratelimit: 0
 remote-control:
   control-enable: no
 zone:
