@@ -1,0 +1,1 @@
+"""Look-ups in the DNS: one resolver and one cache for the whole process."""
