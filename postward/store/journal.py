@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from postward.store.database import Database, connect, transaction, write_rows
 from postward.store.kept import TROUBLE, Kept
@@ -25,7 +25,6 @@ from postward.store.timeline import Timeline, since_boot
 from postward.tools import StoreDown
 
 _log = logging.getLogger("postward.store")
-T = TypeVar("T")
 
 MOST_WAITING = 10_000
 """Entries in the queue; more are dropped."""
@@ -38,6 +37,7 @@ _AGAIN = 1.0
 _TIDY = 10.0
 """Seconds between two looks for what is too old or too much."""
 _AT_ONCE = 500
+_STEPS = 5
 _CLOSING = 5.0
 _MAX_TEXT = 1_000
 _MAX_BODY = 1 << 20
@@ -66,10 +66,10 @@ _TOO_OLD = "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE time <
 _TOO_MUCH = "DELETE FROM journal WHERE id IN (SELECT id FROM journal ORDER BY id LIMIT ?)"
 
 
-class JournalWriter(Generic[T]):
+class JournalWriter:
     """Writes the journal at `path`.
 
-    `render` makes a row of an item, in the thread; rows older than `keep_seconds` go, and the oldest
+    `render` makes a row of an item (an opaque object), in the thread; rows older than `keep_seconds` go, and the oldest
     when they take more than `max_bytes`. `steady` is a clock that the wall clock's jumps do not
     move: without it a clock set years ahead would empty the journal.
     """
@@ -80,7 +80,7 @@ class JournalWriter(Generic[T]):
         *,
         keep_seconds: float,
         max_bytes: int,
-        render: Callable[[T], JournalRow],
+        render: Callable[[Any], JournalRow],
         wall: Callable[[], float] = time.time,
         steady: Callable[[], float] | None = since_boot,
     ) -> None:
@@ -92,7 +92,7 @@ class JournalWriter(Generic[T]):
         self._render = render
         self._wall = wall
         self._timeline = Timeline(steady)
-        self._waiting: deque[T] = deque()
+        self._waiting: deque[Any] = deque()
         self._woken = False
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -101,7 +101,7 @@ class JournalWriter(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def write(self, item: T) -> None:
+    def write(self, item: Any) -> None:
         """Have `item` written soon. Never waits, never raises."""
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
@@ -143,9 +143,7 @@ class JournalWriter(Generic[T]):
         else:
             dropped, self.dropped = self.dropped, 0
             if dropped and not self._kept.troubled:
-                _log.error(
-                    "%s: %d decisions were not recorded: too many at once", self._database.path, dropped
-                )
+                _log.error("%s: %d decisions came too fast to be recorded", self._database.path, dropped)
             self._kept.fine(f", {dropped} decisions were not recorded")
 
     def _write_batch(self) -> None:
@@ -159,7 +157,7 @@ class JournalWriter(Generic[T]):
         for _ in items:
             self._waiting.popleft()
 
-    def _row(self, item: T) -> tuple[float | str, ...]:
+    def _row(self, item: Any) -> tuple[float | str, ...]:
         """The values for `item`, none if it cannot be rendered."""
         try:
             time_, *texts, body = self._render(item)
@@ -173,12 +171,14 @@ class JournalWriter(Generic[T]):
         connection = self._kept.open()
         self._tidied = time.monotonic()
         oldest = self._timeline.at(self._wall()) - self._keep_seconds
-        with transaction(connection):
-            gone = connection.execute(_TOO_OLD, (oldest, _AT_ONCE)).rowcount
-            if not gone and _size(connection) > self._max_bytes:
-                gone = connection.execute(_TOO_MUCH, (_AT_ONCE,)).rowcount
-        self._more_to_tidy = gone > 0
-        if gone:
+        for _ in range(_STEPS):
+            with transaction(connection):
+                gone = connection.execute(_TOO_OLD, (oldest, _AT_ONCE)).rowcount
+                if not gone and _size(connection) > self._max_bytes:
+                    gone = connection.execute(_TOO_MUCH, (_AT_ONCE,)).rowcount
+            self._more_to_tidy = gone > 0
+            if not gone:
+                return
             connection.execute(f"PRAGMA incremental_vacuum({_AT_ONCE})").fetchall()
 
 
