@@ -167,9 +167,10 @@ def _when(seconds: float) -> str:
 
 
 def _table(tickets: "tuple[Ticket, ...]") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from postward.console.timeline import paper
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for name in ("ticket", "domain", "verdict", "opened", "attempts", "evidence"):
@@ -177,4 +178,4 @@ def _table(tickets: "tuple[Ticket, ...]") -> None:
     for each in tickets:
         cells = (each.id, each.domain, each.verdict, _when(each.opened), str(each.attempts), each.evidence)
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    Console(highlight=False).print(table)
+    paper().print(table)

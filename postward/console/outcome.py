@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from postward.console.timeline import colour, escaped
+from postward.console.timeline import colour, escaped, paper
 from postward.rules.rule import Mode
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def show(
     rules: "Ruleset", envelope: "Envelope", rehearsal: "Rehearsal", *, console: Console | None = None
 ) -> None:
     """Print it."""
-    out = console or Console(highlight=False)
+    out = console or paper()
     _envelope(out, envelope)
     out.print()
     out.print(_rules(rules, rehearsal))
@@ -57,7 +57,8 @@ def _envelope(out: Console, envelope: "Envelope") -> None:
 def _rules(rules: "Ruleset", rehearsal: "Rehearsal") -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for name in ("rule", "where", "found", "what", "followed", "score"):
-        table.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
+        justify: JustifyMethod = "right" if name == "score" else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name != "what")
     judged = rehearsal.rules()
     for rule in rules.rules:
         _, found = judged.get(rule.name, (None, None))

@@ -30,13 +30,19 @@ def show(mails: "Sequence[Sequence[Entry]]", *, every: bool, console: Console | 
 
     `every`: the other rules too.
     """
-    out = console or Console(highlight=False)
+    out = console or paper()
     for number, mail in enumerate(mails):
         if number:
             out.print()
         _head(out, mail)
         for entry in mail:
             _decision(out, entry, every)
+
+
+def paper() -> Console:
+    """Standard output: as wide as the terminal, wide enough for a table where there is none."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=160)
 
 
 def _head(out: Console, mail: "Sequence[Entry]") -> None:
@@ -85,7 +91,10 @@ def rules_table(rules: "Sequence[RuleEntry]") -> Table:
     """The rules as a table: what each found and what followed."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("    rule", "found", "what", "followed", "score", "ms"):
-        table.add_column(name, justify="right" if name in ("score", "ms") else "left", overflow="fold")
+        numbers = name in ("score", "ms")
+        table.add_column(
+            name, justify="right" if numbers else "left", overflow="fold", no_wrap=name != "what"
+        )
     for rule in rules:
         found = f"{rule.finding}: {rule.reason}" if rule.reason else rule.finding
         followed = rule.outcome or "-"

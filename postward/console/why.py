@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ _MAX_MAILS = 50
 
 
 @click.command()
-@click.argument("key", metavar="TRACE|QUEUE_ID|ADDRESS")
+@click.argument("key", metavar="KEY")
 @config_option
 @json_option
 @click.option("--limit", default=10, show_default=True, help="For an address: how many mails, newest first.")
@@ -28,7 +29,7 @@ def why(key: str, directory: Path, as_json: bool, limit: int, every: bool) -> No
     """Show what was decided about a mail, and why.
 
     KEY is the trace id that stands in the reply to the sender (its first characters will do), a
-    queue id of Postfix, or an address of a sender, a recipient or a login.
+    queue id of Postfix, an address of a sender or a recipient, a login, or a client's IP address.
 
     \b
     Examples:
@@ -59,27 +60,27 @@ def why(key: str, directory: Path, as_json: bool, limit: int, every: bool) -> No
 def find(settings: "Settings", key: str, limit: int) -> "list[tuple[Entry, ...]]":
     """The mails that `key` means, newest first, each as its decisions in their order. Raises Trouble."""
     from postward.store.journal import JournalReader
+    from postward.tools import StoreDown
 
     if settings.journal is None:
         raise Trouble("this site keeps no journal", "postward.yml says `journal: off`")
     path = settings.journal.path
     if not path.exists():
         raise Trouble(f"there is no journal at {path} yet", "the daemons make it when they start")
-    reader = JournalReader(path)
     try:
-        traces = _traces(reader, settings, key, limit)
-        return [_decisions(reader, trace) for trace in traces]
-    finally:
-        reader.close()
+        with closing(JournalReader(path)) as reader:
+            traces = _traces(reader, settings, key, limit)
+            return [_decisions(reader, trace) for trace in traces]
+    except StoreDown as down:
+        raise Trouble(str(down)) from None
 
 
 def _traces(reader: "JournalReader", settings: "Settings", key: str, limit: int) -> list[str]:
     """The trace ids that `key` leads to, newest first, each once."""
-    if "@" in key:
+    rows = reader.by_trace(key.upper()) if _TRACE.match(key.upper()) else []
+    rows = rows or reader.by_queue_id(key)
+    if not rows:
         rows = [row for name in _spellings(settings, key) for row in reader.by_address(name, limit * 20)]
-    else:
-        rows = list(reader.by_trace(key.upper())) if _TRACE.match(key.upper()) else []
-        rows = rows or list(reader.by_queue_id(key))
     rows.sort(key=lambda row: row.time, reverse=True)
     return list(dict.fromkeys(row.trace for row in rows))[:limit]
 

@@ -13,7 +13,7 @@ from postward.daemon.start import CannotStart
 from postward.dns.config import servers_from
 from postward.dns.resolver import Resolver
 from postward.house import House
-from postward.journal import Pseudonyms, row
+from postward.journal import Pseudonyms, Record, row
 from postward.store.database import SchemaRefused
 from postward.store.factory import open_store
 from postward.store.journal import JournalWriter
@@ -52,7 +52,7 @@ async def open_house(configuration: Configuration, log: Log, key: bytes) -> Asyn
     """The house for one process, with its store and journal open, in the running event loop."""
     settings, clock = configuration.settings, SystemClock()
     names = pseudonyms(settings, key)
-    writer = None
+    writer: JournalWriter[Record] | None = None
     if settings.journal is not None:
         kept = settings.journal
         writer = JournalWriter(

@@ -16,7 +16,6 @@ from postward.mail import Mail
 from postward.rules.judgement import Judged, Judgement
 from postward.stage import Stage
 from postward.store.journal import JournalWriter
-
 from tests.console.site import make, postward
 
 RULES = (
