@@ -14,11 +14,13 @@ One list may hold all kinds; the rule that uses it says what is looked up. A val
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from postward.address import Address, normal_domain
 from postward.mail import IPAddress
 from postward.tools import Entry
 
+K = TypeVar("K")
 _MAX_LABELS = 127  # RFC 1035: 255 octets hold no more
 
 
@@ -49,28 +51,28 @@ class CompiledList:
             below = value.startswith(".")
             name = normal_domain(value[1:] if below else value)
             if name is None or name.startswith("["):
-                raise BadEntry(f"{value!r} is no network, address or domain name")
-            (self._below if below else self._names)[name] = entry
+                hint = f"; write {value[1:]} for all names below it" if value.startswith("*.") else ""
+                raise BadEntry(f"{value!r} is no network, address or domain name{hint}")
+            _put(self._below if below else self._names, name, entry)
 
     def _add_address(self, value: str, entry: Entry) -> None:
         local, _, domain = value.rpartition("@")
         if not domain and local:
-            self._locals[local.lower()] = entry
+            _put(self._locals, local.lower(), entry)
             return
         name = normal_domain(domain)
         if name is None or not local:
             raise BadEntry(f"{value!r} is no address; write alice@example.org, or example.org for all of it")
-        self._addresses[f"{local.lower()}@{name}"] = entry
+        _put(self._addresses, f"{local.lower()}@{name}", entry)
 
     def _add_network(self, value: str, entry: Entry) -> None:
         try:
             network = ipaddress.ip_network(value)
-        except ValueError as error:
-            raise BadEntry(str(error)) from None
+        except ValueError:
+            raise BadEntry(f"{value!r} is no address or network{_meant(value)}") from None
         length = network.prefixlen
-        self._networks.setdefault((network.version, length), {})[
-            int(network.network_address) >> (network.max_prefixlen - length)
-        ] = entry
+        number = int(network.network_address) >> (network.max_prefixlen - length)
+        _put(self._networks.setdefault((network.version, length), {}), number, entry)
         lengths = self._prefixes.setdefault(network.version, [])
         if length not in lengths:
             lengths.append(length)
@@ -122,6 +124,20 @@ class CompiledList:
     def __len__(self) -> int:
         tables: Iterable[dict[str, Entry]] = (self._addresses, self._locals, self._names, self._below)
         return sum(map(len, tables)) + sum(map(len, self._networks.values()))
+
+
+def _put(table: dict[K, Entry], key: K, entry: Entry) -> None:
+    if key in table:  # which one holds would depend on their order
+        raise BadEntry(f"{entry.value!r} stands in the list already; keep one")
+    table[key] = entry
+
+
+def _meant(value: str) -> str:
+    """The network that a value with host bits was meant to be, as a hint."""
+    try:
+        return f"; its network is {ipaddress.ip_network(value, strict=False)}"
+    except ValueError:
+        return ""
 
 
 def _live(entry: Entry, now: float) -> bool:

@@ -40,9 +40,7 @@ class Listed:
     match: Annotated[
         Literal["client", "helo", "sender", "recipient", "login"], Field(description="What is looked up.")
     ]
-    list: Annotated[
-        str, Field(description="Name of the list: the file lists/NAME.yml.", pattern=r"^[a-z0-9][a-z0-9-]*$")
-    ]
+    list: Annotated[str, Field(description="Name of the list: the file lists/NAME.yml.")]
 
     @property
     def needs(self) -> frozenset[str]:

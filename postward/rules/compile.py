@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from postward.checks import Check, Cost
 from postward.checks.registry import CHECKS
@@ -13,8 +10,8 @@ from postward.finding import CLEAR
 from postward.mail import FACTS
 from postward.rules import grammar
 from postward.rules.conditions import Condition
-from postward.rules.errors import Path, did_you_mean
 from postward.rules.judgement import Judged
+from postward.rules.options import check_with
 from postward.rules.outcomes import DOORS, WATCH, Outcome
 from postward.rules.reader import Reader, Value
 from postward.rules.rule import Gate, Mode, Phase, Rule
@@ -37,12 +34,6 @@ class Site:
     lists: Mapping[str, Any]
 
 
-@cache
-def adapter(name: str) -> TypeAdapter[Check]:
-    """The validator of a check's options."""
-    return TypeAdapter(CHECKS[name])
-
-
 class Compiler:
     """Compiles rules one by one; `looks` numbers equal checks alike, so that each is asked once."""
 
@@ -53,8 +44,11 @@ class Compiler:
         self._gates: dict[object, Gate] = {}
         self._order: dict[str, int] = {}
 
-    def rule(self, members: Mapping[str, Value], whole: Value) -> Rule | None:
-        """The compiled rule, or None when something is wrong with it (every problem is noted)."""
+    def rule(self, members: Mapping[str, Value], whole: Value, optional: bool = False) -> Rule | None:
+        """The compiled rule, or None when something is wrong with it (every problem is noted).
+
+        `optional`: a rule that no door in use can judge is left out, and that is no problem.
+        """
         before = len(self.reader.problems)
         check = self._check(members, whole)
         when, unless = self._conditions(members, "when"), self._conditions(members, "unless")
@@ -68,8 +62,10 @@ class Compiler:
             return None
         unsure = unsure or WATCH
         needs = _needs(check, (*when, *unless), (then, unsure))
-        placed = self._place(members, whole, needs, check, (then, unsure), wanted)
-        if placed is None:
+        placed = self._placed(needs, check, (then, unsure), wanted)
+        if isinstance(placed, str):
+            if not optional:
+                self._misplaced(members, whole, placed, wanted[0])
             return None
         door, stage = placed
         self._texts_in_time(members, (("reason", reason), ("remedy", remedy)), door, stage, needs)
@@ -95,43 +91,16 @@ class Compiler:
 
     def _check(self, members: Mapping[str, Value], whole: Value) -> Check | None:
         if "check" not in members:
-            self.reader.complain(whole, "has no check:")
+            self.reader.complain(whole, "needs check:")
             return None
         name = self.reader.word(members["check"], tuple(CHECKS))
         if name is None:
             return None
         options = members.get("with", Value({}, whole.document, whole.path))
-        self.reader.mapping(options)
-        if not isinstance(options.data, dict):
-            return None
-        known = tuple(adapter(name).json_schema().get("properties", {}))
-        unknown = [key for key in options.data if key not in known]
-        for key in unknown:
-            near = did_you_mean(key, known) if known else "; it takes none"
-            self.reader.problems.append(options.at(key).key_problem(f"unknown option of {name}{near}"))
-        given = {key: value for key, value in options.data.items() if key not in unknown}
-        try:
-            check = adapter(name).validate_python(given)
-        except ValidationError as error:
-            for each in error.errors():
-                self._option_problem(options, each["loc"], each["type"], each["msg"], name)
-            return None
-        self._lists_exist(check, options)
-        return None if unknown else check
-
-    def _option_problem(self, options: Value, loc: Path, kind: str, message: str, name: str) -> None:
-        if kind == "missing":
-            self.reader.complain(options, f"{name} needs the option {loc[-1]}")
-            return
-        value = options
-        for step in loc:
-            if not isinstance(value.data, dict | list) or (
-                isinstance(value.data, dict) and step not in value.data
-            ):
-                break
-            value = value.at(step)
-        text = message.removeprefix("Value error, ")
-        self.reader.complain(value, text[:1].lower() + text[1:])
+        check = check_with(self.reader, name, options)
+        if check is not None:
+            self._lists_exist(check, options)
+        return check
 
     def _lists_exist(self, check: Check, options: Value) -> None:
         for name in sorted(getattr(check, "lists", ())):
@@ -147,7 +116,7 @@ class Compiler:
         if key in members:
             return grammar.outcome(self.reader, members[key])
         if key == "then":
-            self.reader.complain(whole, "has no then:")
+            self.reader.complain(whole, "needs then:")
         return None
 
     def _text(self, members: Mapping[str, Value], key: str, check: Check | None) -> Template | None:
@@ -169,16 +138,14 @@ class Compiler:
         stage = self.reader.word(members["stage"], _STAGES) if "stage" in members else None
         return Door(door) if door else None, Stage[stage.upper()] if stage else None
 
-    def _place(
+    def _placed(
         self,
-        members: Mapping[str, Value],
-        whole: Value,
         needs: frozenset[str],
         check: Check,
         outcomes: tuple[Outcome, ...],
         wanted: tuple[Door | None, Stage | None],
-    ) -> tuple[Door, Stage] | None:
-        """The door and stage of a rule: the first door in use that can, or the one of `at:`."""
+    ) -> tuple[Door, Stage] | str:
+        """Door and stage of a rule: the first door in use that can, or the one of `at:`. Text: why none."""
         why: list[str] = []
         for door in Door:
             if door not in self.site.doors or wanted[0] not in (None, door):
@@ -187,12 +154,15 @@ class Compiler:
             if isinstance(stage_or_why, Stage):
                 return door, stage_or_why
             why.append(f"{door.value}: {stage_or_why}")
-        if wanted[0] is not None and wanted[0] not in self.site.doors:
-            self.reader.complain(members["at"], f"{wanted[0].value} is not among the doors in use")
-            return None
-        place = members.get("at") or members.get("stage") or members.get("then") or whole
-        self.reader.complain(place, f"no door can judge this rule ({'; '.join(why)})")
-        return None
+        return "; ".join(why)
+
+    def _misplaced(self, members: Mapping[str, Value], whole: Value, why: str, wanted: Door | None) -> None:
+        if wanted is not None and wanted not in self.site.doors:
+            self.reader.complain(members["at"], f"{wanted.value} is not among the doors in use")
+            return
+        mine = [members[key] for key in ("at", "stage", "then") if key in members]
+        place = next((value for value in mine if value.document is whole.document), whole)
+        self.reader.complain(place, f"no door can judge this rule ({why})")
 
     def _texts_in_time(
         self,
@@ -209,10 +179,15 @@ class Compiler:
                 if fact is None or fact in needs:
                     continue
                 known = FACTS[fact].stage(door)
-                if known is None or known > stage or fact == "recipient":
-                    self.reader.complain(
-                        members[key], f"{{{name}}} is not known at stage {stage.word}; see `stage:`"
-                    )
+                if fact == "recipient":
+                    why = "is known only to a rule that looks at the recipient; take it out"
+                elif known is None:
+                    why = f"is never known to {door.value}; take it out"
+                elif known > stage:
+                    why = f"is not known at stage {stage.word}; write stage: {known.word}, or take it out"
+                else:
+                    continue
+                self.reader.complain(members[key], f"{{{name}}} {why}")
 
 
 def _content(condition: Condition) -> tuple[str, str]:
@@ -223,6 +198,8 @@ def _needs(check: Check, conditions: tuple[Condition, ...], outcomes: tuple[Outc
     needs = check.needs.union(*(condition.needs for condition in conditions))
     if any(outcome.subject for outcome in outcomes):
         needs |= {"headers"}
+    if any(outcome.word == "hold" for outcome in outcomes):
+        needs |= {"sender"}  # a ticket is about the sender's domain
     return needs
 
 
@@ -241,16 +218,16 @@ def _stage_at(
         if known is None:
             return f"never learns {fact}"
         if known > stage:
-            stage, latest = known, fact
+            stage, latest = known, f"{fact} is known"
     for outcome in outcomes:
         if door not in DOORS[outcome.word]:
             return f"cannot {outcome.word}"
     if check.cost is Cost.STATE and door is not Door.POLICYD:
         return f"{check.name} keeps state, which only policyd does"
     if any(outcome.word == "tag" for outcome in outcomes):
-        stage, latest = Stage.EOM, "a tagged header"
+        stage, latest = Stage.EOM, "tags are written"
     if wanted is not None and wanted < stage:
-        return f"{latest} is known at stage {stage.word}, later than {wanted.word}"
+        return f"{latest} at stage {stage.word}, later than {wanted.word}"
     stage = wanted or stage
     if "recipient" in needs and stage is not Stage.RCPT:
         return f"a recipient is asked about at stage rcpt only, not at {stage.word}"

@@ -2,7 +2,8 @@
 
 PyYAML composes the nodes; values are made here after the YAML 1.2 core schema, so that `off` and
 `no` are words, not False, and dates stay text. Refused: duplicate keys, tags, more than 1 MB,
-deep nesting, aliases that expand to very much (THREATS E9).
+deep nesting, aliases that expand to very much (THREATS E9). The events are surveyed before anything
+is composed, because libyaml's composer recurses on the C stack: 900 kB of `[` would end the process.
 """
 
 import re
@@ -17,12 +18,23 @@ from postward.rules.errors import ConfigErrors, Mark, Path, Problem
 MAX_OCTETS = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 200_000
+_TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
+_NO_TAGS = "tags (!...) are not used here; take it out"
+_TOO_MANY = f"more than {MAX_NODES} values (aliases count again each time); split the file"
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]{1,17}\.[0-9]{0,17}|\.[0-9]{1,17})([eE][-+]?[0-9]{1,3})?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_NO_TOKEN = "found character that cannot start any token"  # noqa: S105  # libyaml's words
+_HINTS = {
+    "found a tab character that violates indentation": "indent with blanks",
+    _NO_TOKEN: "put the value in quotes",
+    "mapping values are not allowed in this context": "put a value that has a colon in quotes",
+    "found undefined alias": "put a value that begins with * in quotes",
+    "but found another document": "take out the line ---",
+}
 
 
 @dataclass(slots=True)
@@ -63,44 +75,74 @@ def read(path: FilePath) -> Document:
 def parse(octets: bytes, file: str) -> Document:
     """The document in `octets`. Raises ConfigErrors."""
     if len(octets) > MAX_OCTETS:
-        raise ConfigErrors([Problem(Mark(file, 1, 1), (), f"larger than {MAX_OCTETS} octets")])
+        text = f"larger than {MAX_OCTETS} octets; split it into several files"
+        raise ConfigErrors([Problem(Mark(file, 1, 1), (), text)])
     document = Document(file)
-    builder = _Builder(document)
     try:
         text = octets.decode("utf-8")
+        builder = _Builder(document, _survey(text, file))
         node = yaml.compose(text, Loader=_LOADER)
         if node is not None:
             document.data = builder.value(node, (), 0)
     except UnicodeDecodeError as error:
-        line = octets.count(b"\n", 0, error.start) + 1
-        column = error.start - octets.rfind(b"\n", 0, error.start)
-        raise ConfigErrors([Problem(Mark(file, line, column), (), "not UTF-8")]) from None
+        place = _place(octets[: error.start].decode("utf-8"), file)
+        raise ConfigErrors([Problem(place, (), "not UTF-8; save the file in that encoding")]) from None
     except yaml.MarkedYAMLError as error:
-        raise ConfigErrors([_syntax(file, error)]) from None
-    except yaml.YAMLError as error:
-        text = str(error).splitlines()[0]
-        raise ConfigErrors([Problem(Mark(file, 1, 1), (), f"not YAML: {text}")]) from None
-    except RecursionError:
-        raise ConfigErrors([Problem(Mark(file, 1, 1), (), "nested too deep")]) from None
+        raise ConfigErrors([_syntax(file, error, text)]) from None
+    except yaml.reader.ReaderError as error:
+        place = _place(text[: error.position], file)
+        why = f"not YAML: character {error.character:#x} is not allowed; take it out"
+        raise ConfigErrors([Problem(place, (), why)]) from None
     if builder.problems:
         raise ConfigErrors(builder.problems)
     return document
 
 
-def _syntax(file: str, error: yaml.MarkedYAMLError) -> Problem:
+def _survey(text: str, file: str) -> frozenset[tuple[int, int]]:
+    """Where explicit tags stand (line and column from 0). Raises ConfigErrors: nested too deep."""
+    tagged: set[tuple[int, int]] = set()
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            start = event.start_mark
+            assert start is not None  # said for every event but the stream's
+            if event.tag is not None:
+                tagged.add((start.line, start.column))
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    mark = Mark(file, start.line + 1, start.column + 1)
+                    raise ConfigErrors([Problem(mark, (), _TOO_DEEP)])
+    return frozenset(tagged)
+
+
+def _place(before: str, file: str) -> Mark:
+    """The place right behind the text `before`."""
+    return Mark(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _syntax(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
     place = error.problem_mark or error.context_mark
     mark = Mark(file, place.line + 1, place.column + 1) if place else Mark(file, 1, 1)
-    text = error.problem or "not understood"
-    if error.context:
-        text = f"{text} ({error.context})"
-    return Problem(mark, (), f"not YAML: {text}")
+    why = error.problem or "not understood"
+    if why == _NO_TOKEN and text.split("\n")[mark.line - 1][mark.column - 1 :].startswith("\t"):
+        why = "found a tab character that violates indentation"
+    if why in _HINTS:
+        why = f"{why.removeprefix('but ')}; {_HINTS[why]}"
+    elif error.context:
+        since = f" in line {error.context_mark.line + 1}" if error.context_mark else ""
+        why = f"{why} ({error.context}{since})"
+    return Problem(mark, (), f"not YAML: {why}")
 
 
 class _Builder:
     """Makes values of nodes, noting marks and problems."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, tagged: frozenset[tuple[int, int]]) -> None:
         self.document = document
+        self.tagged = tagged
         self.problems: list[Problem] = []
         self.nodes = 0
 
@@ -109,8 +151,11 @@ class _Builder:
         self.document._values[path] = mark
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            what = "nested too deep" if depth > MAX_DEPTH else "too many values (aliases?)"
+            what = _TOO_DEEP if depth > MAX_DEPTH else _TOO_MANY
             raise ConfigErrors([*self.problems, Problem(mark, path, what)])
+        if self._is_tagged(node):
+            self._complain(node, path, _NO_TAGS)
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -122,13 +167,20 @@ class _Builder:
         for key_node, value_node in node.value:
             mark = self._mark(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(Problem(mark, path, "a key must be a word"))
+                self.problems.append(Problem(mark, path, "a key must be a word, not a list or mapping"))
                 continue
             key = key_node.value
             here = (*path, key)
+            if self._is_tagged(key_node):
+                self.problems.append(Problem(mark, here, _NO_TAGS))
+                continue
+            if key == "<<" and not key_node.style:
+                self.problems.append(Problem(mark, here, "merge keys (<<) are not used here; write it out"))
+                continue
             if key in out:
                 first = self.document._keys[here]
-                self.problems.append(Problem(mark, here, f"stands twice (first in line {first.line})"))
+                twice = f"stands twice (first in line {first.line}); keep one"
+                self.problems.append(Problem(mark, here, twice))
                 continue
             self.document._keys[here] = mark
             out[key] = self.value(value_node, here, depth + 1)
@@ -136,9 +188,6 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, path: Path) -> Any:
         text: str = node.value
-        if node.tag.startswith("!") or (node.tag.endswith(":binary")):
-            self._complain(node, path, f"tag {node.tag} is not used here")
-            return None
         if isinstance(node, yaml.ScalarNode) and node.style:  # quoted or block (C: "" is plain): always text
             return text
         if text in _WORDS:
@@ -149,6 +198,9 @@ class _Builder:
             self._complain(node, path, f"{text} could be octal; write it without the zero or in quotes")
             return None
         return float(text) if _FLOAT.match(text) else text
+
+    def _is_tagged(self, node: yaml.Node) -> bool:
+        return (node.start_mark.line, node.start_mark.column) in self.tagged
 
     def _complain(self, node: yaml.Node, path: Path, text: str) -> None:
         self.problems.append(Problem(self._mark(node), path, text))

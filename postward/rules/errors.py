@@ -49,7 +49,12 @@ def spell(path: Path) -> str:
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`; did you mean X?` when a known word is near, else the list of known words."""
+    return nearest(word, known) or f"; known: {', '.join(sorted(known))}"
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`; did you mean X?` when a known word is near, else nothing."""
     import difflib  # only when something is wrong
 
     near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
+    return f"; did you mean {near[0]}?" if near else ""

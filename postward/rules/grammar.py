@@ -1,7 +1,7 @@
 """The words of a rule: outcomes, conditions, modes, dates and texts, from values to what is compiled."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from postward.address import normal_domain
@@ -27,10 +27,11 @@ def outcome(reader: Reader, value: Value) -> Outcome | None:
         reader.complain(value, f"must be an outcome such as reject or {{score: 2.5}}, not {kind(value.data)}")
         return None
     members = reader.mapping(value, tuple(DOCS))
-    if len(value.data) != 1:
+    if not value.data:
+        reader.complain(value, "must name an outcome such as reject or {score: 2.5}")
+    elif len(value.data) > 1:
         reader.complain(value, "must be one outcome; write a second rule for a second one")
-        return None
-    if not members:
+    if len(value.data) != 1 or not members:
         return None
     word, argument = members.popitem()
     if word == "score":
@@ -40,7 +41,7 @@ def outcome(reader: Reader, value: Value) -> Outcome | None:
         return _reply_outcome(reader, word, argument)
     if word == "tag":
         return _tag(reader, argument)
-    reader.complain(argument, f"{word} takes no options")
+    reader.complain(argument, f"takes no options; write {word} alone")
     return None
 
 
@@ -49,15 +50,13 @@ def _reply_outcome(reader: Reader, word: str, argument: Value) -> Outcome | None
     hundred, first = _CLASSES[word]
     code, enhanced = DEFAULT_REPLIES[word]
     if "code" in members:
-        number = reader.number(members["code"], hundred, hundred + 99)
+        number = reader.whole(members["code"], hundred, hundred + 99)
         if number is None:
             return None
-        code = int(number)
+        code = number
     if "enhanced" in members:
-        text = reader.text(members["enhanced"])
-        if text is None:
-            return None
-        if not _is_enhanced(text, first):
+        text = members["enhanced"].data
+        if not isinstance(text, str) or not _is_enhanced(text, first):
             reader.complain(members["enhanced"], f"must be a status code such as {first}.7.1 (RFC 3463)")
             return None
         enhanced = text
@@ -112,7 +111,7 @@ def _condition(reader: Reader, value: Value, lists: Mapping[str, Any]) -> Condit
 def _with_argument(reader: Reader, word: str, argument: Value, lists: Mapping[str, Any]) -> Condition | None:
     known = KINDS[word]
     if known.argument is None:
-        reader.complain(argument, f"{word} takes no argument")
+        reader.complain(argument, f"takes no argument; write {word} alone")
         return None
     if known.argument == "number":
         number = reader.number(argument, -MAX_SCORE, MAX_SCORE)
@@ -168,7 +167,7 @@ def _canary(reader: Reader, value: Value) -> tuple[Mode, float] | None:
     except ValueError:
         percent = -1.0
     if not 0 < percent <= 100:
-        reader.complain(value, "canary needs a share of the mail: `canary: 10%`")
+        reader.complain(value, "canary needs a share of the mail, above 0% and up to 100%: {canary: 10%}")
         return None
     return Mode.CANARY, percent / 100
 
@@ -180,7 +179,7 @@ def last_day(reader: Reader, value: Value) -> float | None:
     except (TypeError, ValueError):
         reader.complain(value, "must be a date such as 2027-01-31")
         return None
-    return (day + timedelta(days=1)).timestamp()
+    return day.timestamp() + 86_400
 
 
 def text(reader: Reader, value: Value, says: Mapping[str, str]) -> Template | None:

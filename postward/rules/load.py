@@ -12,8 +12,8 @@ from postward.lists import BadEntry, CompiledList
 from postward.rules import grammar
 from postward.rules.compile import KEYS, Compiler, Site
 from postward.rules.document import Document, read
-from postward.rules.errors import ConfigErrors, did_you_mean
-from postward.rules.reader import Reader, Value
+from postward.rules.errors import ConfigErrors, Mark, Problem, did_you_mean, nearest
+from postward.rules.reader import Reader, Value, kind
 from postward.rules.rule import Rule
 from postward.rules.ruleset import Override, Ruleset
 from postward.rules.thresholds import Thresholds
@@ -21,6 +21,7 @@ from postward.stage import Door
 from postward.tools import Entry
 
 SHIPPED = Path(__file__).parent.parent / "shipped"
+_SHIPPED_RULES = SHIPPED / "rules.yml"
 TOP = ("shipped", "rules", "thresholds", "overrides", "hold_for_hours")
 OVERRIDE_KEYS = ("for", "rules", "thresholds")
 FOR_KEYS = ("login", "listener", "recipient_domain", "recipient")
@@ -37,10 +38,6 @@ def load(directory: Path, doors: frozenset[Door]) -> Ruleset:
     return _Loader(directory, doors).load()
 
 
-def _files(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.glob("*.yml") if not path.name.startswith("."))
-
-
 class _Loader:
     def __init__(self, directory: Path, doors: frozenset[Door]) -> None:
         self.directory = directory
@@ -49,30 +46,30 @@ class _Loader:
         self.digest = hashlib.sha256(" ".join(sorted(door.value for door in doors)).encode())
         self.members: dict[str, Members] = {}
         self.wholes: dict[str, Value] = {}
+        self.rules: dict[str, Rule | None] = {}
         self.thresholds: dict[str, float | None] = {}
         self.overrides: list[Value] = []
         self.hold_hours = 24.0
 
     def load(self) -> Ruleset:
-        documents = self._documents(_files(self.directory / "rules.d"))
+        documents = self._documents(self._files(self.directory / "rules.d"))
         lists = self._lists()
         shipped = Value(True, Document(""), ())
         for document in documents:
             if isinstance(document.data, dict) and "shipped" in document.data:
                 shipped = Value(document.data["shipped"], document, ("shipped",))
-        if shipped.data not in (True, "on", "off", False):
-            self.reader.complain(shipped, "must be on or off")
-        if shipped.data not in ("off", False):
-            documents = [*self._documents([SHIPPED / "rules.yml"]), *documents]
+                self._on_or_off(shipped)
+        if shipped.data is not False and shipped.data != "off":
+            documents = [*self._documents([_SHIPPED_RULES]), *documents]
         for document in documents:
             self._take(document)
         compiler = Compiler(self.reader, Site(self.doors, lists))
-        rules = [compiler.rule(members, self.wholes[name]) for name, members in self.members.items()]
+        self.rules = {name: self._compiled(name, compiler) for name in self.members}
         overrides = [self._override(value, compiler) for value in self.overrides]
         if self.reader.problems:
             raise ConfigErrors(self.reader.problems)
         return Ruleset(
-            rules=tuple(rule for rule in rules if rule is not None),
+            rules=tuple(rule for rule in self.rules.values() if rule is not None),
             thresholds=Thresholds(**self.thresholds),
             overrides=tuple(each for each in overrides if each is not None),
             lists=lists,
@@ -80,6 +77,22 @@ class _Loader:
             digest=self.digest.hexdigest()[:16],
             hold_for=self.hold_hours * 3600,
         )
+
+    def _compiled(self, name: str, compiler: Compiler) -> Rule | None:
+        """A rule; a shipped one that a site's only door cannot judge is left out unless it was changed."""
+        whole = self.wholes[name]
+        return compiler.rule(self.members[name], whole, optional=whole.document.file == str(_SHIPPED_RULES))
+
+    def _on_or_off(self, value: Value) -> None:
+        if not isinstance(value.data, bool | str) or value.data not in (True, False, "on", "off"):
+            self.reader.complain(value, "must be on or off")
+
+    def _files(self, directory: Path) -> list[Path]:
+        """The files of a directory, in order of their names; one that only looks like them is a problem."""
+        for path in sorted(directory.glob("*.yaml")):
+            mark = Mark(str(path), 1, 1)
+            self.reader.problems.append(Problem(mark, (), "is not read; rename it to end in .yml"))
+        return sorted(path for path in directory.glob("*.yml") if not path.name.startswith("."))
 
     def _documents(self, paths: Iterable[Path]) -> list[Document]:
         documents = []
@@ -111,24 +124,30 @@ class _Loader:
         members = self.reader.mapping(value, KEYS)
         if "name" not in members:
             if isinstance(value.data, dict):
-                self.reader.complain(value, "has no name:")
+                self.reader.complain(value, "needs name:")
             return
         name = self._name(members["name"])
         if name is None:
             return
         if name in seen:
             line = seen[name].document.mark(seen[name].path).line
-            self.reader.complain(members["name"], f"the name {name} stands twice (first in line {line})")
+            self.reader.complain(
+                members["name"], f"the name {name} stands twice (first in line {line}); rename one"
+            )
+            return
+        if "check" not in members and name not in self.members:
+            near = nearest(name, tuple(self.members))
+            self.reader.complain(value, f"needs check:, or the name of a rule that it changes{near}")
             return
         if len(self.members) >= _MAX_RULES:
             self.reader.complain(value, f"more than {_MAX_RULES} rules")
             return
         seen[name] = value
-        if "check" in members or name not in self.members:
-            self.wholes[name] = value
+        self.wholes[name] = value
         held = self.members.setdefault(name, {})
         if "check" in members and "check" in held and members["check"].data != held["check"].data:
-            held.pop("with", None)  # the options of another check
+            for key in ("with", "reason", "remedy"):  # they are about another check
+                held.pop(key, None)
         held.update(members)
 
     def _name(self, value: Value) -> str | None:
@@ -145,6 +164,8 @@ class _Loader:
         for name, member in self.reader.mapping(value, _THRESHOLDS).items():
             if member.data is None or member.data == "off":
                 numbers[name] = None
+            elif isinstance(member.data, bool | str | list | dict):
+                self.reader.complain(member, f"must be a number or off, not {kind(member.data)}")
             else:
                 numbers[name] = self.reader.number(member, -grammar.MAX_SCORE, grammar.MAX_SCORE)
         return numbers
@@ -153,18 +174,22 @@ class _Loader:
         members = self.reader.mapping(value, OVERRIDE_KEYS)
         if "for" not in members:
             if isinstance(value.data, dict):
-                self.reader.complain(value, "has no for:")
+                self.reader.complain(value, "needs for:, the mail that it is about")
             return None
+        before = len(self.reader.problems)
         who = self.reader.mapping(members["for"], FOR_KEYS)
         words = {key: self.reader.words(member) for key, member in who.items()}
-        if not any(words.values()):
+        if not words and len(self.reader.problems) == before:
             self.reader.complain(members["for"], f"must name one of {', '.join(FOR_KEYS)}")
+        if not any(words.values()):
             return None
         recipients = {word.lower() for word in words.get("recipient", ())}
         if "recipient_domain" in who:
             recipients |= set(
                 grammar.domains(self.reader, who["recipient_domain"], words["recipient_domain"])
             )
+        if "rules" not in members and "thresholds" not in members:
+            self.reader.complain(value, "changes nothing; give it rules: or thresholds:")
         return Override(
             logins=frozenset(words.get("login", ())),
             listeners=frozenset(words.get("listener", ())),
@@ -182,13 +207,14 @@ class _Loader:
                 self.reader.problems.append(change.key_problem(f"there is no rule {name}{known}"))
                 continue
             members = {**self.members[name], **self.reader.mapping(change, CHANGEABLE)}
-            changed.append(compiler.rule(members, self.wholes[name]))
+            if self.rules[name] is not None:  # else what is wrong with it was said already
+                changed.append(compiler.rule(members, change))
         return tuple(rule for rule in changed if rule is not None)
 
     def _lists(self) -> dict[str, CompiledList]:
         """The shipped lists, and the admin's over them, by file name."""
-        paths = {path.stem: path for path in _files(SHIPPED / "lists")}
-        paths.update({path.stem: path for path in _files(self.directory / "lists")})
+        paths = {path.stem: path for path in self._files(SHIPPED / "lists")}
+        paths.update({path.stem: path for path in self._files(self.directory / "lists")})
         lists: dict[str, CompiledList] = {}
         for name, path in sorted(paths.items()):
             lists[name] = CompiledList(name)
@@ -213,11 +239,12 @@ class _Loader:
     def _entry(self, value: Value) -> Entry | None:
         if isinstance(value.data, str):
             return Entry(value.data)
-        members = self.reader.mapping(value, ("value", "note", "added", "expires"))
-        if not members:
+        if not isinstance(value.data, dict):
+            self.reader.complain(value, f"must be text or {{value: ..., note: ...}}, not {kind(value.data)}")
             return None
+        members = self.reader.mapping(value, ("value", "note", "added", "expires"))
         if "value" not in members:
-            self.reader.complain(value, "has no value:")
+            self.reader.complain(value, "needs value:")
             return None
         text = self.reader.text(members["value"])
         note = self.reader.text(members["note"]) if "note" in members else ""

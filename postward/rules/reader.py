@@ -49,7 +49,7 @@ class Reader:
     def mapping(self, value: Value, keys: Sequence[str] | None = None) -> dict[str, Value]:
         """The members of a mapping; keys that are not among `keys` are problems."""
         if not isinstance(value.data, dict):
-            self.complain(value, f"must be a mapping, not {kind(value.data)}")
+            self.complain(value, f"must be a mapping such as {{key: value}}, not {kind(value.data)}")
             return {}
         members = {key: value.at(key) for key in value.data}
         if keys is not None:
@@ -60,7 +60,7 @@ class Reader:
     def items(self, value: Value) -> Iterator[Value]:
         """The items of a list."""
         if not isinstance(value.data, list):
-            self.complain(value, f"must be a list, not {kind(value.data)}")
+            self.complain(value, f"must be a list such as [a, b], not {kind(value.data)}")
             return
         for index in range(len(value.data)):
             yield value.at(index)
@@ -84,6 +84,15 @@ class Reader:
             return None
         return float(value.data)
 
+    def whole(self, value: Value, low: int, high: int) -> int | None:
+        """A whole number from `low` to `high`."""
+        if not isinstance(value.data, int) or isinstance(value.data, bool):
+            what = kind(value.data) if not isinstance(value.data, float) else f"{value.data:g}"
+            self.complain(value, f"must be a whole number, not {what}")
+            return None
+        number = self.number(value, low, high)
+        return int(number) if number is not None else None
+
     def word(self, value: Value, known: Sequence[str]) -> str | None:
         """One of the known words."""
         if isinstance(value.data, str) and value.data in known:
@@ -95,8 +104,10 @@ class Reader:
         return None
 
     def words(self, value: Value) -> tuple[str, ...]:
-        """One text or a list of texts."""
+        """One text or a list of texts, not empty. An empty list would match nothing or everything."""
         if isinstance(value.data, str):
-            value = Value([value.data], value.document, value.path)
-            return tuple(value.data)
+            text = self.text(value)
+            return (text,) if text else ()
+        if value.data == []:
+            self.complain(value, "must name at least one")
         return tuple(text for item in self.items(value) if (text := self.text(item)))

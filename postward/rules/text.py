@@ -60,9 +60,9 @@ class Template:
 def template(text: str, says: Mapping[str, str]) -> Template:
     """Take `text` apart. Raises BadTemplate: unknown names, formats, characters that SMTP cannot carry."""
     if not text.isascii() or not text.isprintable():
-        raise BadTemplate("SMTP replies are printable ASCII on one line (RFC 5321 4.2)")
+        raise BadTemplate("must be printable ASCII on one line, as SMTP replies are (RFC 5321 4.2)")
     if len(text) > MAX_TEXT:
-        raise BadTemplate(f"longer than {MAX_TEXT} characters")
+        raise BadTemplate(f"is {len(text)} characters long; at most {MAX_TEXT} fit into a reply")
     try:
         pieces = list(Formatter().parse(text))
     except ValueError as error:
