@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from postward.checks import Check
+from postward.finding import Clear, Finding, Hit, Unsure
+from postward.mail import Mail
 from postward.tools import Dns, NamedList, Store, Tools
 from tests.dns_zone import ZoneDns
 
@@ -47,3 +50,9 @@ def tools(
         lists=lists if lists is not None else {},
         own_domains=own_domains,
     )
+
+
+async def look(check: Check, mail: Mail, kit: Tools) -> Finding:
+    """What the check finds, whether it answers at once or has to wait."""
+    looked = check.look(mail, kit)
+    return looked if isinstance(looked, Clear | Hit | Unsure) else await looked

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from postward import eager
 from postward.address import MAX_DOMAIN, normal_domain
-from postward.checks import Cost
+from postward.checks import Cost, Looked
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import IPAddress, Mail
 from postward.tools import Answer, Records, Tools, Trouble
@@ -49,7 +49,7 @@ class Helo:
     def needs(self) -> frozenset[str]:
         return _NEEDS_OF_LITERAL if self.verdict == "bad_ip" else _NEEDS
 
-    async def look(self, mail: Mail, tools: Tools) -> Finding:
+    def look(self, mail: Mail, tools: Tools) -> Looked:
         helo = mail.helo_name
         form, name = _form(helo)
         if form == self.verdict:
@@ -57,7 +57,7 @@ class Helo:
         if self.verdict == "ours" and name and _is_ours(name, tools.own_domains):
             return Hit("ours", name)
         if self.verdict == "unresolvable" and form == "fqdn":
-            return await _resolves(name, tools)
+            return _resolves(name, tools)
         if self.verdict == "bad_ip" and form == "literal":
             return _of_literal(name, mail.client_address)
         return _CLEAR[form]

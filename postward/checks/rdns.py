@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from postward.checks import Cost
+from postward.checks import Cost, Looked
 from postward.derive.generic_name import Grade, how_generic
 from postward.derive.iprev import Iprev, iprev
 from postward.finding import Clear, Finding, Hit, Unsure
@@ -53,8 +53,14 @@ class ReverseDns:
     def needs(self) -> frozenset[str]:
         return _NEEDS_OF_GENERIC if self.verdict == "generic" else _NEEDS
 
-    async def look(self, mail: Mail, tools: Tools) -> Finding:
-        found = await iprev(mail, tools)
+    def look(self, mail: Mail, tools: Tools) -> Looked:
+        known: Iprev | None = tools.made("iprev")  # four rules ask, one looks up
+        return self._finding(mail, known) if known is not None else self._look_up(mail, tools)
+
+    async def _look_up(self, mail: Mail, tools: Tools) -> Finding:
+        return self._finding(mail, await iprev(mail, tools))
+
+    def _finding(self, mail: Mail, found: Iprev) -> Finding:
         if found.kind == "temperror":
             return _hit("trouble", found, found.why) if self.verdict == "trouble" else Unsure(found.why)
         if self.verdict == "generic":

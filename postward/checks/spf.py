@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from postward.checks import Cost
-from postward.derive.spf import RESULTS, spf
+from postward.checks import Cost, Looked
+from postward.derive.spf import RESULTS, SpfResult, spf
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.tools import Tools
@@ -49,8 +49,14 @@ class Spf:
     def needs(self) -> frozenset[str]:
         return _NEEDS
 
-    async def look(self, mail: Mail, tools: Tools) -> Finding:
-        found = await spf(mail, tools)
+    def look(self, mail: Mail, tools: Tools) -> Looked:
+        known: SpfResult | None = tools.made("spf")  # several rules ask, one evaluates
+        return self._finding(known) if known is not None else self._evaluate(mail, tools)
+
+    async def _evaluate(self, mail: Mail, tools: Tools) -> Finding:
+        return self._finding(await spf(mail, tools))
+
+    def _finding(self, found: SpfResult) -> Finding:
         if found.result not in self.results:
             return Unsure(found.problem) if found.result == "temperror" else _CLEAR[found.result]
         values = {

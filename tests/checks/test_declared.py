@@ -16,7 +16,7 @@ from postward.finding import Hit
 from postward.mail import FACTS, HeaderField, Mail
 from postward.stage import Stage
 from tests.dns_zone import ZoneDns
-from tests.pretend import tools
+from tests.pretend import look, tools
 
 ZONE = """
 1.2.0.192.in-addr.arpa.   PTR mx.example.org.
@@ -65,7 +65,7 @@ def _looks(check: Any) -> list[Any]:
         found = []
         for facts in MAILS:
             mail = Mail(Stage.EOM, {name: facts[name] for name in check.needs})
-            found.append(await check.look(mail, tools(dns, own_domains=frozenset({"example.org"}))))
+            found.append(await look(check, mail, tools(dns, own_domains=frozenset({"example.org"}))))
         return found
 
     return asyncio.run(main())
@@ -92,4 +92,4 @@ def test_every_need_is_read(check: Any) -> None:
         with pytest.raises(LookupError):
             for facts in MAILS:
                 mail = Mail(Stage.EOM, {name: facts[name] for name in check.needs - {missing}})
-                asyncio.run(check.look(mail, tools(ZoneDns(ZONE))))
+                asyncio.run(look(check, mail, tools(ZoneDns(ZONE))))

@@ -11,7 +11,7 @@ from postward.checks.from_header import FromHeader
 from postward.finding import Clear, Finding, Hit
 from postward.mail import HeaderField, Mail
 from postward.stage import Stage
-from tests.pretend import tools
+from tests.pretend import look, tools
 
 Verdict = Literal["none", "several", "unparsable"]
 VERDICTS: tuple[Verdict, ...] = ("none", "several", "unparsable")
@@ -20,7 +20,7 @@ VERDICTS: tuple[Verdict, ...] = ("none", "several", "unparsable")
 def _look(verdict: Verdict, *values: bytes, name: bytes = b"From") -> Finding:
     headers = (HeaderField(b"Subject", b" hello"), *(HeaderField(name, value) for value in values))
     mail = Mail().learn(Stage.EOM, headers=headers)
-    return asyncio.run(FromHeader(verdict).look(mail, tools()))
+    return asyncio.run(look(FromHeader(verdict), mail, tools()))
 
 
 CASES: list[tuple[tuple[bytes, ...], set[Verdict]]] = [

@@ -13,7 +13,7 @@ from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.stage import Stage
 from tests.dns_zone import ZoneDns
-from tests.pretend import tools
+from tests.pretend import look, tools
 
 Verdict = Literal["missing", "bare_ip", "bad_ip", "not_fqdn", "invalid", "ours", "unresolvable"]
 VERDICTS: tuple[Verdict, ...] = (
@@ -40,7 +40,7 @@ def _look(
     address = ipaddress.ip_address(client) if client else None
     mail = Mail().learn(Stage.HELO, client_address=address, helo_name=helo)
     kit = tools(dns or ZoneDns(ZONE, failing={"slow.example.net": "timeout"}), own_domains=OWN)
-    return asyncio.run(Helo(verdict).look(mail, kit))
+    return asyncio.run(look(Helo(verdict), mail, kit))
 
 
 FAULTS: list[tuple[str, Verdict | None]] = [
@@ -124,7 +124,7 @@ def test_look_ups_are_made_at_the_same_time() -> None:
 
     async def main() -> None:
         mail = Mail().learn(Stage.HELO, helo_name="nobody.example.net")
-        task = asyncio.ensure_future(Helo("unresolvable").look(mail, tools(dns)))
+        task = asyncio.ensure_future(look(Helo("unresolvable"), mail, tools(dns)))
         while not task.done():
             at_once.append(len(dns.queries))
             await asyncio.sleep(0)

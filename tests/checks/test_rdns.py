@@ -13,7 +13,7 @@ from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.stage import Stage
 from tests.dns_zone import ZoneDns
-from tests.pretend import tools
+from tests.pretend import look, tools
 
 Verdict = Literal["missing", "mismatch", "generic", "trouble"]
 VERDICTS: tuple[Verdict, ...] = ("missing", "mismatch", "generic", "trouble")
@@ -33,7 +33,7 @@ def _look(check: ReverseDns, client: str | None, helo: str = "mx.example.org") -
     mail = Mail().learn(
         Stage.HELO, client_address=ipaddress.ip_address(client) if client else None, helo_name=helo
     )
-    return asyncio.run(check.look(mail, tools(ZoneDns(ZONE, failing=FAILING))))
+    return asyncio.run(look(check, mail, tools(ZoneDns(ZONE, failing=FAILING))))
 
 
 @pytest.mark.parametrize(
@@ -94,5 +94,5 @@ def test_no_name_breaks_it(verdict: Verdict, names: list[str], helo: str) -> Non
     dns = ZoneDns()
     dns.add("1.2.0.192.in-addr.arpa", "PTR", *names)
     mail = Mail().learn(Stage.HELO, client_address=ipaddress.ip_address("192.0.2.1"), helo_name=helo)
-    found = asyncio.run(ReverseDns(verdict, "weak").look(mail, tools(dns)))
+    found = asyncio.run(look(ReverseDns(verdict, "weak"), mail, tools(dns)))
     assert isinstance(found, Clear | Hit)

@@ -12,7 +12,7 @@ from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.stage import Stage
 from tests.dns_zone import ZoneDns
-from tests.pretend import tools
+from tests.pretend import look, tools
 
 ZONE = """
 pass.example.       TXT "v=spf1 +all"
@@ -32,7 +32,7 @@ def _look(check: Spf, sender: str, helo: str = "mx.example.net") -> Finding:
         helo_name=helo,
         sender=parse(sender),
     )
-    return asyncio.run(check.look(mail, tools(ZoneDns(ZONE, failing={"temperror.example": "SERVFAIL"}))))
+    return asyncio.run(look(check, mail, tools(ZoneDns(ZONE, failing={"temperror.example": "SERVFAIL"}))))
 
 
 @pytest.mark.parametrize("result", RESULTS)
