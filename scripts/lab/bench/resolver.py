@@ -29,9 +29,6 @@ server:
   module-config: "iterator"
   msg-cache-size: 32m
   rrset-cache-size: 64m
-  local-zone: "test." nodefault
-  local-zone: "18.198.in-addr.arpa." nodefault
-  local-zone: "19.198.in-addr.arpa." nodefault
 remote-control:
   control-enable: no
 stub-zone:

@@ -15,8 +15,7 @@ from lab.bench.signing import SigningKey
 from lab.dns import host
 
 MARK = "@" * 12
-ZONE = "bench.test"
-OWN_DOMAIN = "own.bench.test"
+OWN_DOMAIN = "own.example"
 DOMAINS = 500
 LOCAL_PARTS = 10
 NETWORK = "198.18.0.0/15"
@@ -35,7 +34,7 @@ class Sender:
 
 def senders() -> Iterator[Sender]:
     for number in range(DOMAINS):
-        domain = f"d{number}.{ZONE}"
+        domain = f"d{number}.example"
         yield Sender(domain, f"198.{18 + number // 250}.{number % 250}.7", f"mail.{domain}")
 
 
