@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from postward.store.database import Database, connect, transaction, write_rows
 from postward.store.kept import TROUBLE, Kept
@@ -25,6 +25,7 @@ from postward.store.timeline import Timeline, since_boot
 from postward.tools import StoreDown
 
 _log = logging.getLogger("postward.store")
+T = TypeVar("T")
 
 MOST_WAITING = 10_000
 """Entries in the queue; more are dropped."""
@@ -66,12 +67,12 @@ _TOO_OLD = "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE time <
 _TOO_MUCH = "DELETE FROM journal WHERE id IN (SELECT id FROM journal ORDER BY id LIMIT ?)"
 
 
-class JournalWriter:
+class JournalWriter(Generic[T]):
     """Writes the journal at `path`.
 
-    `render` makes a row of an item (an opaque object), in the thread; rows older than `keep_seconds` go, and the oldest
-    when they take more than `max_bytes`. `steady` is a clock that the wall clock's jumps do not
-    move: without it a clock set years ahead would empty the journal.
+    `render` makes a row of an item (an opaque object), in the thread; rows older than `keep_seconds`
+    go, and the oldest when they take more than `max_bytes`. `steady` is a clock
+    that the wall clock's jumps do not move: without it a clock set years ahead would empty the journal.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class JournalWriter:
         *,
         keep_seconds: float,
         max_bytes: int,
-        render: Callable[[Any], JournalRow],
+        render: Callable[[T], JournalRow],
         wall: Callable[[], float] = time.time,
         steady: Callable[[], float] | None = since_boot,
     ) -> None:
@@ -92,7 +93,7 @@ class JournalWriter:
         self._render = render
         self._wall = wall
         self._timeline = Timeline(steady)
-        self._waiting: deque[Any] = deque()
+        self._waiting: deque[T] = deque()
         self._woken = False
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -101,7 +102,7 @@ class JournalWriter:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def write(self, item: Any) -> None:
+    def write(self, item: T) -> None:
         """Have `item` written soon. Never waits, never raises."""
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
@@ -157,7 +158,7 @@ class JournalWriter:
         for _ in items:
             self._waiting.popleft()
 
-    def _row(self, item: Any) -> tuple[float | str, ...]:
+    def _row(self, item: T) -> tuple[float | str, ...]:
         """The values for `item`, none if it cannot be rendered."""
         try:
             time_, *texts, body = self._render(item)
