@@ -36,6 +36,8 @@ class State(Enum):
     """Nothing matters to us but the end of each message."""
     CLOSED = auto()
 
+    __hash__ = object.__hash__  # members are single; Enum's own hash costs more than the rest of a step
+
 
 _CONTENT: Final[dict[type, State]] = {
     Header: State.HEADER,
@@ -45,15 +47,17 @@ _CONTENT: Final[dict[type, State]] = {
 }
 _LEAVE: Final[dict[type, State]] = {Quit: State.CLOSED, QuitNewConnection: State.NEGOTIATED}
 _MESSAGE_OVER: Final[dict[type, State]] = {**_LEAVE, Abort: State.READY}
+# A second EHLO ends a transaction; Postfix tells of the HELO first and of the ABORT after it.
+_BEFORE_CONTENT: Final[dict[type, State]] = {**_MESSAGE_OVER, Helo: State.READY}
 # For each state the events that may come and the state that follows; Macros and Unknown change none.
 # The MTA leaves steps out as negotiated, and a message without an accepted recipient has no RCPT.
 ORDER: Final[dict[State, dict[type, State]]] = {
     State.NEW: {Negotiate: State.NEGOTIATED, Quit: State.CLOSED},
     State.NEGOTIATED: {**_LEAVE, Abort: State.NEGOTIATED, Connect: State.READY},
     State.READY: {**_MESSAGE_OVER, Connect: State.READY, Helo: State.READY, MailFrom: State.MAIL},
-    State.MAIL: {**_MESSAGE_OVER, **_CONTENT, RcptTo: State.RCPT, Data: State.DATA},
-    State.RCPT: {**_MESSAGE_OVER, **_CONTENT, RcptTo: State.RCPT, Data: State.DATA},
-    State.DATA: {**_MESSAGE_OVER, **_CONTENT},
+    State.MAIL: {**_BEFORE_CONTENT, **_CONTENT, RcptTo: State.RCPT, Data: State.DATA},
+    State.RCPT: {**_BEFORE_CONTENT, **_CONTENT, RcptTo: State.RCPT, Data: State.DATA},
+    State.DATA: {**_BEFORE_CONTENT, **_CONTENT},
     State.HEADER: {**_MESSAGE_OVER, **_CONTENT},
     State.BODY: {**_MESSAGE_OVER, Body: State.BODY, EndOfMessage: State.READY},
     State.UNWATCHED: {

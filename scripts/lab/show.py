@@ -33,7 +33,7 @@ from lab.rows import Row, row, table
 
 PORT, SUBMISSION_PORT = 2525, 2587
 _RETRY_FOR = 10.0
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 progress = Console(stderr=True, highlight=False)
 
 

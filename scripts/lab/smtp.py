@@ -41,7 +41,7 @@ class Reply:
 class Smtp:
     """One connection. Commands are text (UTF-8) or bytes without line end; `send` sends raw bytes."""
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout: float = 30.0) -> None:
+    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout: float = 20.0) -> None:
         self._socket = socket.create_connection((host, port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
