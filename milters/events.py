@@ -167,7 +167,7 @@ def encode(event: Event) -> Packet:
             words = (version, actions, steps)
             return ord("O"), b"".join(word.to_bytes(4, "big") for word in words)
         case Macros(stage, raw):
-            return ord("D"), stage.encode("ascii") + raw
+            return ord("D"), stage.encode("latin-1") + raw
         case Connect(name, family, port, address):
             head = name + b"\0" + family.encode("ascii")
             rest = b"" if family == FAMILY_UNKNOWN else port.to_bytes(2, "big") + address + b"\0"

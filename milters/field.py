@@ -6,6 +6,7 @@ and white space, as the milter protocol wants it.
 """
 
 from base64 import b64encode
+from functools import lru_cache
 from typing import Final
 
 MAX_LINE: Final = 998  # octets, RFC 5322 2.1.1
@@ -18,6 +19,7 @@ _MAX_NAME: Final = 64
 _ENCODED_OCTETS: Final = 45  # in one encoded-word: 75 characters at most, RFC 2047 2
 
 
+@lru_cache(maxsize=256)
 def field_name(name: str) -> str:
     """`name` with what cannot stand in a field name (RFC 5322 3.6.8 ftext) replaced by `-`."""
     safe = "".join(char if "!" <= char <= "~" and char != ":" else "-" for char in name[:_MAX_NAME])

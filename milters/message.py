@@ -11,6 +11,7 @@ from postward.derive.spf import SpfResult
 from postward.mail import HeaderField, Mail
 from postward.rules.judge import Case
 from postward.rules.judgement import Judgement
+from postward.stage import Stage
 
 MAX_FIELDS: Final = 2_000
 MAX_HEADER_OCTETS: Final = 256_000
@@ -48,6 +49,11 @@ class Message:
         """More header came than a message may have; none of it is kept."""
         self._octets = 0
         self._spent = 0.0
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has a sender."""
+        return self.mail.stage >= Stage.MAIL
 
     @property
     def all_discarded(self) -> bool:

@@ -190,7 +190,8 @@ class Session:
         return self._ask(self._client, Connect)
 
     def _on_helo(self, event: Helo) -> Answer | Coroutine[Any, Any, Answer]:
-        if self._client.stage is Stage.HELO:  # again, as after STARTTLS: the rules see another client
+        begun = self._message is not None and self._message.begun
+        if begun or self._client.stage is Stage.HELO:  # again, as after STARTTLS: another client to the rules
             self._message = None
         self._client = self._client.learn(Stage.HELO, **intake.helo_facts(event, self._client_macros))
         return self._ask(self._client, Helo)
