@@ -42,6 +42,11 @@ class Ruling(NamedTuple):
     judged: Judged
     outcome: Outcome
 
+    @property
+    def accepts(self) -> bool:
+        """Whether the mail passes for it."""
+        return self.outcome.weight is Weight.ACCEPT
+
 
 class Tally:
     """What has come together for one mail: the score and the strongest outcome."""
@@ -113,7 +118,7 @@ def _hold(best: Ruling, ticket: Ticket | None, mail: Mail, trace: str) -> Hold:
 
 def _by_threshold(name: str, tally: Tally, mail: Mail, trace: str, carried: Carried | None) -> Decision:
     scored = sorted(
-        (ruling for ruling in tally.rulings if ruling.outcome.score > 0),
+        (each for each in tally.rulings if each.outcome.score > 0 and isinstance(each.judged.finding, Hit)),
         key=lambda ruling: -ruling.outcome.score,
     )
     names = [rule for rule, _ in carried.hits] if carried is not None else []
@@ -134,6 +139,8 @@ def text_of(ruling: Ruling, mail: Mail) -> str:
     """Reason and remedy of a rule for this mail."""
     rule, finding = ruling.rule, ruling.judged.finding
     if not isinstance(finding, Hit):
+        if ruling.outcome.word == "reject":
+            return f"We could not check this mail ({rule.name}), and take none unchecked."
         return "We cannot tell yet whether to take this mail; try again later."
     texts = [each.render(mail, finding.values) for each in (rule.reason, rule.remedy) if each is not None]
     return " ".join(texts) or f"Refused by the rule {rule.name}."
@@ -155,7 +162,7 @@ def tags(tally: Tally, mail: Mail) -> tuple[Edit, ...]:
             continue
         if ruling.outcome.subject:
             edits.extend(_subject(ruling.outcome.subject, mail))
-        else:
+        if ruling.outcome.header or not ruling.outcome.subject:
             edits.append(AddHeader(ruling.outcome.header or TAG_FIELD, ruling.rule.name))
     limit = tally.thresholds.tag
     if limit is not None and tally.score >= limit:
@@ -167,6 +174,7 @@ def _subject(word: str, mail: Mail) -> list[Edit]:
     """The subject with `word` before it; nothing when it stands there already."""
     for field in mail.headers:
         if field.name.lower() == b"subject":
-            old = field.value.decode("utf-8", "replace").strip()
+            unfolded = field.value.replace(b"\r\n", b"").replace(b"\n", b"")  # RFC 5322 2.2.3
+            old = unfolded.decode("utf-8", "replace").strip()
             return [] if old.startswith(word) else [ChangeHeader("Subject", f"{word} {old}")]
     return [AddHeader("Subject", word)]

@@ -1,8 +1,9 @@
 """All rules of a site, compiled: what the doors judge by. Immutable; a reload makes another one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from postward.address import Address
 from postward.lists import CompiledList
 from postward.mail import Mail
 from postward.rules.judge import Case
@@ -26,10 +27,11 @@ class Override:
     """The rules that it changes, as they are then."""
     thresholds: Mapping[str, float | None]
 
-    def matches(self, mail: Mail) -> bool:
+    def matches(self, mail: Mail, accepted: Callable[[], tuple[Address, ...]]) -> bool:
         """Whether it applies to what is known of the mail now.
 
-        Where one answer serves several recipients it applies if it matches all of them.
+        Where one answer serves several recipients it applies if it matches all of them. After RCPT
+        policyd is not told who they are: they are those that it `accepted`.
         """
         known = mail.known
         if self.logins and known.get("sasl_username", "") not in self.logins:
@@ -38,7 +40,11 @@ class Override:
             return False
         if not self.recipients:
             return True
-        whole = (known["recipient"],) if "recipient" in known else known.get("recipients", ())
+        whole: tuple[Address, ...]
+        if mail.stage <= Stage.RCPT:
+            whole = (known["recipient"],) if "recipient" in known else ()
+        else:
+            whole = known["recipients"] if "recipients" in known else accepted()
         return bool(whole) and all(
             each.domain in self.recipients or each.text.lower() in self.recipients for each in whole
         )
@@ -64,11 +70,13 @@ class Ruleset:
         """A new message before the rules at `door`."""
         return Case(self, door, tools.for_message())
 
-    def plan_for(self, door: Door, mail: Mail) -> Plan:
-        """The rules that apply to this mail at this door."""
+    def plan_for(self, door: Door, mail: Mail, accepted: Callable[[], tuple[Address, ...]]) -> Plan:
+        """The rules that apply to this mail at this door; `accepted` tells the recipients after RCPT."""
         if not self.overrides:
             return self._plan(door, ())
-        matching = tuple(index for index, override in enumerate(self.overrides) if override.matches(mail))
+        matching = tuple(
+            index for index, override in enumerate(self.overrides) if override.matches(mail, accepted)
+        )
         return self._plan(door, matching)
 
     def _plan(self, door: Door, matching: tuple[int, ...]) -> Plan:
@@ -128,4 +136,8 @@ class Ruleset:
             facts |= rule.check.needs
             for condition in (*rule.gate.when, *rule.gate.unless) if rule.gate is not None else ():
                 facts |= condition.needs
+            for text in (rule.reason, rule.remedy):
+                facts |= text.facts if text is not None else frozenset()
+            if rule.then.subject or rule.unsure.subject:
+                facts.add("headers")
         return frozenset(facts)
