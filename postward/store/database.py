@@ -111,13 +111,13 @@ class Database:
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """Look before touching anything, then migrate and set the connection up."""
-        version = self._version(connection)
-        if not version:
-            with lock_file(self.path, "moving"):  # of several beginners one at a time
+        with lock_file(self.path, "moving"):  # of several beginners one at a time
+            version = self._version(connection)
+            if not version:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("PRAGMA journal_mode = WAL")
                 migrate(connection, self._schema)
-        elif connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        if version and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise _damage("quick_check found damage")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {self._pages}")

@@ -45,11 +45,6 @@ class Generations(Generic[V]):
         if len(young) >= self._half and (self._may_turn is None or self._may_turn()):
             self.turn()
 
-    def drop(self, mark: int) -> None:
-        """Forget one."""
-        self._young.pop(mark, None)
-        self._old.pop(mark, None)
-
     def turn(self) -> None:
         """Forget the older half."""
         self._old = self._young

@@ -58,7 +58,7 @@ class SqliteGreylist:
         self._armed = False
 
     async def meet(self, key: str, *, now: float, delay: float, window: float, keep: float) -> Meeting:
-        if len(key) > MAX_KEY or not key.isascii():
+        if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):
             key = stored_key(key)
         mark = hash(key)
         entry = self._entries.get(mark)

@@ -14,10 +14,9 @@ def stored(text: str, most: int) -> str:
 
 
 def stored_key(text: str) -> str:
-    """`text` as a key. Two texts get the same key only if they are the same, however long they are."""
-    if text.isascii() and len(text) <= MAX_KEY:
+    """`text` as a key: printable ASCII. Two texts get one key only if they are the same, however long."""
+    if len(text) <= MAX_KEY and text.isascii() and text.isprintable():
         return text
     octets = text.encode("utf-8", "surrogatepass")
-    if len(octets) <= MAX_KEY and octets.decode("utf-8", "ignore") == text:
-        return text
-    return f"{stored(text, 200)}#{hashlib.blake2b(octets, digest_size=16).hexdigest()}"
+    shown = text[:100].encode("unicode_escape").decode("ascii")[:200]
+    return f"{shown}#{hashlib.blake2b(octets, digest_size=16).hexdigest()}"

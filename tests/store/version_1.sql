@@ -1,0 +1,13 @@
+-- A state file of schema version 1, as it was made: never edit.
+CREATE TABLE timeline (one INTEGER PRIMARY KEY CHECK (one = 1), latest INTEGER NOT NULL, wall INTEGER NOT NULL) STRICT;
+CREATE TABLE greylist (key TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, expires INTEGER NOT NULL, attempts INTEGER NOT NULL, passed INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX greylist_expires ON greylist (expires);
+CREATE TABLE counts (key TEXT NOT NULL, seconds INTEGER NOT NULL, slice INTEGER NOT NULL, used INTEGER NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (key, seconds, slice)) STRICT, WITHOUT ROWID;
+CREATE INDEX counts_expires ON counts (expires);
+CREATE TABLE folded (one INTEGER PRIMARY KEY CHECK (one = 1), serial INTEGER NOT NULL, end INTEGER NOT NULL) STRICT;
+INSERT INTO folded VALUES (1, 0, 0);
+INSERT INTO timeline VALUES (1, 1800000000000, 1800000000000);
+INSERT INTO greylist VALUES ('known', 1799990000000, 1799999000000, 1899999000000, 7, 1);
+INSERT INTO counts VALUES ('busy', 3600, 30000000, 4, 1899999000000);
+PRAGMA application_id = 1347900244;
+PRAGMA user_version = 1;
