@@ -253,3 +253,12 @@ def test_an_mta_that_offers_too_little_is_refused(caplog):
         with pytest.raises((EOFError, ConnectionResetError)):
             client.answer()
     assert "the MTA offers actions 0x1" in caplog.text
+
+
+def test_a_judgement_without_end_is_given_up(monkeypatch, caplog):
+    monkeypatch.setattr("milters.serve._GRACE", 0.0)
+    settings = MilterSettings("mx.example.org", deadline=0.05)
+    with serving(settings, house(ScriptedRules(wait=True))) as served, served.client() as client:
+        client.negotiate()
+        assert client.ask(CLIENT)[0].code == 451
+    assert "CancelledError" in caplog.text

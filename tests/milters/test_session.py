@@ -30,7 +30,7 @@ from milters.session import Session
 from milters.settings import MilterSettings
 from milters.wire import Offer, ProtocolError, Steps
 from postward import eager
-from postward.decision import Continue
+from postward.decision import Continue, Quarantine, Reject, Reply
 from postward.stage import Stage
 from tests.milters.scripted import Records, ScriptedRules, house
 
@@ -189,8 +189,6 @@ def test_rules_are_asked_only_where_something_may_be_decided():
 
 
 def test_a_refused_recipient_is_none():
-    from postward.decision import Reject, Reply
-
     rules = ScriptedRules({"no@x.example": Reject(Reply(550, "5.7.1", "no"))})
     play([HELLO, CLIENT, FROM, RcptTo(b"<no@x.example>"), TO, EndOfMessage()], rules)
     assert [each.text for each in rules.asked[-1].recipients] == ["u@x.example"]
@@ -229,3 +227,31 @@ def test_the_findings_of_policyd_are_no_part_of_the_header():
     rules = ScriptedRules()
     play([HELLO, CLIENT, FROM, TO, Header(b"X-Postward-Findings", b" x"), FIELD, EndOfMessage()], rules)
     assert [field.name for field in rules.asked[-1].headers] == [b"From"]
+
+
+def test_spf_that_does_not_come_in_time_is_a_temperror(monkeypatch):
+    async def endless(mail, tools):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("milters.ending.spf", endless)
+    settings = MilterSettings("mx.example.org", deadline=0.01, verdict_header=False)
+    *_, answer = play([HELLO, CLIENT, FROM, TO, FIELD, EndOfMessage()], settings=settings)
+    assert "spf=temperror" in answer[0].value
+    assert answer[-1:] == CONTINUE
+
+
+def test_spf_is_not_waited_for_when_the_mail_is_refused(monkeypatch):
+    async def endless(mail, tools):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("milters.ending.spf", endless)
+    rules = ScriptedRules({Stage.EOM: Reject(Reply(550, "5.7.1", "no"))})
+    *_, answer = play([HELLO, CLIENT, FROM, TO, FIELD, EndOfMessage()], rules)
+    assert answer == (ReplyCode(550, "5.7.1", "no"),)
+
+
+def test_a_quarantine_that_the_mta_does_not_know_is_deferred():
+    rules = ScriptedRules({Stage.EOM: Quarantine("odd")})
+    old = Negotiate(6, Offer.ALL & ~Offer.QUARANTINE, Steps.ALL)
+    *_, answer = play([old, CLIENT, FROM, TO, EndOfMessage()], rules)
+    assert answer[0].code == 451
