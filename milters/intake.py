@@ -1,23 +1,20 @@
 """The milter protocol's words -> facts, the same facts that the policy protocol tells.
 
-Octets that are no UTF-8 are kept as surrogates. What Postfix cleans before it asks a policy service
-(the HELO name) is cleaned the same way here, so that both doors see one mail.
+Octets that are no UTF-8 are kept as surrogates.
 """
 
 import ipaddress
-import string
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from milters.events import FAMILY_INET, FAMILY_INET6, Connect, Header, Helo, MailFrom, RcptTo
 from postward.address import Address, parse
+from postward.helo import neutered
 from postward.mail import HeaderField, IPAddress
 
 Macros = Mapping[str, str]
 Facts = dict[str, Any]
-_NEUTERED: Final = frozenset(' <>()\\";@')  # Postfix's NEUTER_CHARACTERS (src/smtpd/smtpd.h)
-_PLAIN: Final = frozenset(string.ascii_letters + string.digits + "-._:[]")
 _MAX_SIZE_DIGITS: Final = 20  # RFC 1870 section 3
 
 
@@ -53,7 +50,7 @@ def connect_facts(event: Connect, macros: Macros) -> Facts:
 def helo_facts(event: Helo | None, macros: Macros) -> Facts:
     """What the client called itself, and its TLS; `None` for a client that said no HELO."""
     return {
-        "helo_name": _neutered(text(event.name)) if event is not None else "",
+        "helo_name": neutered(text(event.name)) if event is not None else "",
         "encryption_protocol": macros.get("tls_version", ""),
         "encryption_cipher": macros.get("cipher", ""),
         "ccert_subject": macros.get("cert_subject", ""),
@@ -112,17 +109,6 @@ def _names(event: Connect, macros: Macros) -> tuple[str, str]:
         before, bracket, _ = macros.get("_", "").partition(" [")  # "host.example [192.0.2.1] (may be forged)"
         unverified = before if bracket else name
     return name, unverified
-
-
-def _neutered(name: str) -> str:
-    if _PLAIN.issuperset(name):
-        return name
-    return "".join("?" if char in _NEUTERED or not _shows(char) else char for char in name)
-
-
-def _shows(char: str) -> bool:
-    """What Postfix's printable() lets through: printable ASCII and all UTF-8."""
-    return " " <= char <= "~" or (char >= "\x80" and not "\udc80" <= char <= "\udcff")
 
 
 def _size(parameters: tuple[bytes, ...]) -> int:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from policyd.wire import ProtocolError
 from postward.address import parse as parse_address
+from postward.helo import neutered
 from postward.mail import IPAddress, Mail
 from postward.stage import Stage
 
@@ -69,7 +70,7 @@ def mail_of(attributes: Mapping[str, str]) -> Mail:
     }
     if stage is Stage.CONNECT:
         return Mail(stage, known)
-    known["helo_name"] = get("helo_name", "")
+    known["helo_name"] = neutered(get("helo_name", ""))
     known["protocol_name"] = get("protocol_name", "")
     known["encryption_protocol"] = get("encryption_protocol", "")
     known["encryption_cipher"] = get("encryption_cipher", "")

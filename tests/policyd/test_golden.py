@@ -67,3 +67,11 @@ def test_one_message_keeps_its_instance_from_connect_to_end() -> None:
     by_case = {raw for case, raw in recorded("normalize") if case == "normal" and b"END-OF-MESSAGE" in raw}
     mail = mail_of(parse(by_case.pop().removesuffix(b"\n\n")))
     assert (mail.stage, mail.instance != "", mail.queue_id != "") == (Stage.EOM, True, True)
+
+
+@pytest.mark.parametrize("case", ["helo-control-chars", "helo-html", "helo-8bit"])
+def test_the_helo_name_is_the_same_at_every_stage(case: str) -> None:
+    mails = [mail_of(parse(raw.removesuffix(b"\n\n"))) for name, raw in recorded("no") if name == case]
+    client = [mail for mail in mails if mail.stage >= Stage.HELO and mail.helo_name != "xclient.test"]
+    assert len({mail.stage for mail in client}) > 2
+    assert len({mail.helo_name for mail in client}) == 1
