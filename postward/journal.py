@@ -46,8 +46,8 @@ def record(time: float, door: str, mail: Mail, judgement: Judgement) -> Record:
 class RuleEntry(NamedTuple):
     """One rule. `finding`: `hit`, `clear`, `unsure` or `skipped`; `reason` of a hit; `ms` it took.
 
-    `detail` is what the check said, or why the rule was skipped. The order is that of the stored form,
-    where the last fields are left out if they hold the usual.
+    `detail` is what the check said, or why the rule was skipped. `check` and `ms` are kept only where
+    something was found or took long.
     """
 
     rule: str
@@ -98,7 +98,10 @@ class Entry(NamedTuple):
         """The entry in a row's `body_json`."""
         values = json.loads(text)
         values["recipients"] = tuple(values["recipients"])
-        values["rules"] = tuple(RuleEntry(*each) for each in values["rules"])
+        rules = [RuleEntry(*each) for each in values["rules"]]
+        for finding, detail, mode, names in values.pop("quiet"):
+            rules += [RuleEntry(name, "", finding, detail, mode) for name in names.split()]
+        values["rules"] = tuple(rules)
         return cls(**values)
 
 
@@ -161,7 +164,6 @@ def row(kept: Record, pseudonyms: Pseudonyms) -> JournalRow:
     queue_id, stage = printable(known.get("queue_id", ""), 64), kept.mail.stage.word
     decision = word(judgement.decision)
     reply = getattr(judgement.decision, "reply", None) or getattr(judgement.decision, "why", "")
-    rules = ",".join([_rule(each, names) for each in judgement.judged[:MAX_RULES]])
     body = (
         f'{{"time":{kept.time:.3f},"trace":{_quote(judgement.trace)},"door":{_quote(kept.door)},"stage":"{stage}",'
         f'"queue_id":{_quote(queue_id)},"client":"{client}",'
@@ -172,7 +174,7 @@ def row(kept: Record, pseudonyms: Pseudonyms) -> JournalRow:
         f'"recipients":[{",".join([_quote(each) for each in recipients])}],'
         f'"decision":"{decision}","reply":{_quote(without(names, str(reply)) if reply else "")},'
         f'"by":{_quote(judgement.by)},"score":{judgement.score:.3f},"would":"{word(judgement.would)}",'
-        f'"ms":{judgement.took * 1000:.3f},"rules":[{rules}]}}'
+        f'"ms":{judgement.took * 1000:.3f},{_rules(judgement.judged, names)}}}'
     )
     recipient = recipients[0].lower() if len(recipients) == 1 else ""
     return JournalRow(
@@ -190,40 +192,50 @@ def row(kept: Record, pseudonyms: Pseudonyms) -> JournalRow:
     )
 
 
-def _rule(judged: Judged, names: dict[str, str]) -> str:
-    """A rule as JSON: the fields of `RuleEntry`, the last left out where they hold the usual."""
-    finding = judged.finding
-    if finding is None:
-        return _nothing(judged.rule, judged.check, "skipped", judged.skipped, judged.mode)
-    if isinstance(finding, Clear) and judged.took < _AT_ONCE:
-        detail = without(names, finding.detail) if names else finding.detail
-        return _nothing(judged.rule, judged.check, "clear", detail, judged.mode)
+def _rules(judged: tuple[Judged, ...], names: dict[str, str]) -> str:
+    """Two JSON members: `rules` from which something may follow, each as a `RuleEntry`, and `quiet`.
+
+    The quiet ones, asked in vain or not at all, are most of them: they are told by name, those with
+    the same finding, detail and mode together.
+    """
+    loud: list[str] = []
+    quiet: dict[tuple[str, str, str], list[str]] = {}
+    for each in judged[:MAX_RULES]:
+        finding = each.finding
+        if finding is None:
+            key = ("skipped", each.skipped, each.mode)
+        elif isinstance(finding, Clear) and each.took < _AT_ONCE:
+            key = ("clear", finding.detail, each.mode)
+        else:
+            loud.append(_loud(each, names))
+            continue
+        quiet.setdefault(key, []).append(each.rule)
+    groups = [
+        f'["{kind}",{_quote(without(names, detail))},"{mode}","{" ".join(rules)}"]'
+        for (kind, detail, mode), rules in quiet.items()
+    ]
+    return f'"rules":[{",".join(loud)}],"quiet":[{",".join(groups)}]'
+
+
+def _loud(judged: Judged, names: dict[str, str]) -> str:
+    """One rule as JSON: the fields of `RuleEntry`."""
     reason = ""
-    match finding:
+    match judged.finding:
         case Clear(said):
             kind = "clear"
         case Hit(reason, said):
             kind = "hit"
         case Unsure(said):
             kind = "unsure"
-    detail = without(names, said)
-    if judged.skipped:
-        detail = f"{detail}; {printable(judged.skipped)}" if detail else printable(judged.skipped)
+        case None:
+            kind, said = "skipped", ""
+    detail = without(
+        names, f"{said}; {judged.skipped}" if judged.skipped and said else said or judged.skipped
+    )
     ms, score = round(judged.took * 1000, 3), round(judged.score, 3)
     return _encode(
         RuleEntry(judged.rule, judged.check, kind, detail, judged.mode, ms, reason, judged.outcome, score)
     )
-
-
-@lru_cache(maxsize=4096)
-def _nothing(rule: str, check: str, finding: str, detail: str, mode: str) -> str:
-    """A rule from which nothing follows: the same for very many mails."""
-    fields = [rule, check, finding]
-    if detail or mode != "enforce":
-        fields.append(printable(detail))
-    if mode != "enforce":
-        fields.append(mode)
-    return _encode(fields)
 
 
 def _recipients(mail: Mail) -> tuple[Address, ...]:

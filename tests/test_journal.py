@@ -92,7 +92,7 @@ def test_each_finding_has_its_word(rule: Judged, told: tuple[str, str, str]) -> 
     assert (found.finding, found.reason, found.detail) == told
     assert (found.rule, found.check, found.outcome, found.score, found.ms) == (
         "rule-a",
-        "rdns",
+        "" if rule.finding is None else "rdns",
         rule.outcome,
         rule.score,
         0.0 if rule.finding is None else 1.2,

@@ -1,12 +1,15 @@
 """A configuration directory as a whole: settings, rules and lists, valid together or not at all."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from postward.daemon.config import Settings, load_settings
-from postward.rules.errors import ConfigErrors, Problem
+from postward.rules.errors import ConfigErrors, Mark, Problem
 from postward.rules.load import load
 from postward.rules.ruleset import Ruleset
+
+_log = logging.getLogger("postward.daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +37,15 @@ def configure(directory: Path) -> Configuration:
     if settings is None or rules is None:
         raise ConfigErrors(problems)
     return Configuration(directory, settings, rules)
+
+
+def reconfigure(directory: Path) -> Configuration:
+    """As `configure`, for a daemon that runs: even a fault of ours only refuses the new rules."""
+    try:
+        return configure(directory)
+    except ConfigErrors:
+        raise
+    except Exception as error:  # noqa: BLE001  # the old rules are good; mail goes on by them
+        _log.exception("reading %s failed", directory)
+        why = f"cannot be read, by a fault of Postward ({type(error).__name__}); the log has more"
+        raise ConfigErrors([Problem(Mark(str(directory), 1, 1), (), why)]) from error

@@ -15,7 +15,7 @@ from milters.settings import MilterSettings
 from postward import trace
 from postward.daemon import libmilter
 from postward.daemon import log as daemon_log
-from postward.daemon.configuration import Configuration, configure
+from postward.daemon.configuration import Configuration, configure, reconfigure
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, run
@@ -89,7 +89,7 @@ class Parent:
         """Read the directory again; good rules are handed on to the workers."""
         self.desk.reloading()
         try:
-            fresh = configure(self.configuration.directory)
+            fresh = reconfigure(self.configuration.directory)
         except ConfigErrors as errors:
             self.desk.refused(str(errors))
             return ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from postward.daemon import state, wiring
-from postward.daemon.configuration import Configuration, configure
+from postward.daemon.configuration import Configuration, reconfigure
 from postward.daemon.notify import Notifier
 from postward.daemon.state import RunState
 from postward.house import House
@@ -54,7 +54,7 @@ class Reloader:
         """The digest of the rules that are in force now. Raises ConfigErrors: the old ones are."""
         async with self._lock:
             # In a thread, so that the loop goes on answering meanwhile.
-            fresh = await asyncio.to_thread(configure, self.configuration.directory)
+            fresh = await asyncio.to_thread(reconfigure, self.configuration.directory)
             wiring.warn_of_restart(self.configuration.settings, fresh.settings)
             wiring.take_over(self.house, fresh)
             self.configuration = fresh
