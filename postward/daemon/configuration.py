@@ -45,7 +45,7 @@ def reconfigure(directory: Path) -> Configuration:
         return configure(directory)
     except ConfigErrors:
         raise
-    except Exception as error:  # noqa: BLE001  # the old rules are good; mail goes on by them
+    except Exception as error:  # the old rules are good; mail goes on by them
         _log.exception("reading %s failed", directory)
         why = f"cannot be read, by a fault of Postward ({type(error).__name__}); the log has more"
         raise ConfigErrors([Problem(Mark(str(directory), 1, 1), (), why)]) from error
