@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.bench import milter, policy, report, resolver, traffic
+from lab.bench.calm import wait_for_calm
 from lab.bench.contender import Contender, Row
 from lab.bench.milter import MilterBench
 from lab.bench.policy import PolicyBench
@@ -29,6 +30,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all readings there")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs")
     parser.add_argument("--home", type=Path, help="directory for queue and state (default: in memory)")
+    parser.add_argument("--patience", type=int, default=20, help="seconds to wait for a quiet machine")
     parser.add_argument("--list", action="store_true", help="name the contenders and end")
     parser.add_argument("--install-peers", action="store_true", help="bring the peers by apt first")
     chosen = parser.parse_args(given)
@@ -72,7 +74,7 @@ def bench_policy(chosen: argparse.Namespace, home: Path) -> int:
     contenders = picked(policy.contenders(programs), chosen.only)
     bench.prepare()
     with resolver.resolver(home / "dns", traffic.zone(), policy.RESOLVER_CORE):
-        rows = measure(contenders, chosen.rounds, bench.read, say)
+        rows = measure(contenders, chosen.rounds, bench.read, say, lambda: wait_for_calm(chosen.patience))
         show(chosen, rows, "requests", policy.LIMIT, policy.PEERS)
         for contender in soaked(contenders, rows):
             for count, memory in bench.soak(contender, counts_of(chosen)):
@@ -85,7 +87,7 @@ def bench_milter(chosen: argparse.Namespace, home: Path) -> int:
     bench = MilterBench(home, programs, chosen.seconds, chosen.connections or 20)
     contenders = picked(milter.contenders(programs), chosen.only)
     with resolver.resolver(home / "dns", bench.prepare(), milter.last_core()):
-        rows = measure(contenders, chosen.rounds, bench.read, say)
+        rows = measure(contenders, chosen.rounds, bench.read, say, lambda: wait_for_calm(chosen.patience))
         show(chosen, rows, "messages", milter.LIMIT, milter.PEERS)
         for contender in soaked(contenders, rows):
             for count, memory in bench.soak(contender, counts_of(chosen)):

@@ -41,7 +41,10 @@ class Contender:
 
 @dataclass(frozen=True)
 class Reading:
-    """One round of one contender. Times in ms, CPU in microseconds for one request or message."""
+    """One round of one contender. Times in ms, CPU in microseconds for one request or message.
+
+    `others`: cores that other programs kept busy just before.
+    """
 
     rate: float
     cpu_us: float
@@ -51,6 +54,7 @@ class Reading:
     done: int
     trouble: int
     kinds: dict[str, int] = field(default_factory=dict)
+    others: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,11 @@ _RSPAMD_DEFAULT = '.include "$CONFDIR/common.conf"\n'
 
 # SPF, DKIM and DMARC alone, and the field that tells their results.
 _RSPAMD_ONLY = """\
-modules { path = "$PLUGINSDIR/spf.lua"; path = "$PLUGINSDIR/dmarc.lua"; path = "$PLUGINSDIR/milter_headers.lua"; }
+modules {
+  path = "$PLUGINSDIR/spf.lua";
+  path = "$PLUGINSDIR/dmarc.lua";
+  path = "$PLUGINSDIR/milter_headers.lua";
+}
 spf { spf_cache_size = 2k; }
 dkim { dkim_cache_size = 2k; }
 dmarc { }

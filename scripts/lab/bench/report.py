@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab.bench.calm import QUIET
 from lab.bench.contender import Row
 
 
@@ -20,10 +21,14 @@ def table(rows: Sequence[Row], unit: str, limit: str, peers: Sequence[str]) -> s
     others = [measured[name] for name in compared]
     text = _aligned([head, *(_cells(row, others, limit) for row in measured.values())])
     trouble = [
-        f"{row.contender.name}: {sum(reading.trouble for reading in row.readings)} without an answer"
+        f"{row.contender.name}: {count} without an answer, or refused"
         for row in measured.values()
-        if any(reading.trouble for reading in row.readings)
+        if (count := sum(reading.trouble for reading in row.readings))
     ]
+    readings = [reading for row in measured.values() for reading in row.readings]
+    disturbed = sum(reading.others > QUIET for reading in readings)
+    if disturbed:
+        trouble.append(f"{disturbed} of {len(readings)} readings began while other programs were busy")
     skipped = [f"skipped: {row.contender.name}: {row.skipped}" for row in rows if row.skipped]
     return "\n".join([text, *trouble, *skipped])
 

@@ -445,7 +445,7 @@ static void hear(struct session *s)
 static int anyone_busy(void)
 {
     for (unsigned i = 0; i < load.session_count; i++)
-        if (load.sessions[i].state != IDLE && load.sessions[i].state != QUIT)
+        if (load.sessions[i].state != IDLE && (load.sessions[i].state != QUIT || !is_over(now_ns())))
             return 1;
     return 0;
 }

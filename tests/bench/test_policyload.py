@@ -1,0 +1,132 @@
+"""The load generator for policy services counts right."""
+
+import json
+import shutil
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab.bench.programs import Programs
+from lab.bench.traffic import MARK, policy_requests
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return Programs(tmp_path_factory.mktemp("programs"))
+
+
+class Service(socketserver.ThreadingUnixStreamServer):
+    """Answers with the next of `answers`, the last one for ever; keeps the requests."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, path: str, answers: list[bytes]) -> None:
+        super().__init__(path, Connection)
+        self.answers = answers
+        self.asked: list[str] = []
+
+
+class Connection(socketserver.StreamRequestHandler):
+    server: Service
+
+    def handle(self) -> None:
+        lines: list[bytes] = []
+        for line in self.rfile:
+            if line != b"\n":
+                lines.append(line)
+                continue
+            self.server.asked.append(b"".join(lines).decode())
+            lines.clear()
+            answer = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+            if not answer:
+                return
+            self.wfile.write(answer)
+
+
+@contextmanager
+def service(tmp_path: Path, *answers: bytes) -> Iterator[Service]:
+    with Service(str(tmp_path / "s"), list(answers)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def load(programs: Programs, tmp_path: Path, requests: str, *options: str) -> dict[str, Any]:
+    (tmp_path / "requests").write_text(requests)
+    command = [programs.policyload(), "--address", f"unix:{tmp_path / 's'}", "--file", tmp_path / "requests"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30)
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+ONE = f"sender={MARK}@example.org\ninstance=a.{MARK}\n\n"
+
+
+def test_all_requests_are_counted_by_answer(programs: Programs, tmp_path: Path) -> None:
+    answers = [b"action=450 4.7.1 later\n\n"] * 3 + [b"action=DUNNO\n\n"]
+    with service(tmp_path, *answers):
+        report = load(programs, tmp_path, ONE, "--requests", "50", "--connections", "4")
+    assert report["done"] == 50
+    assert report["kinds"] == {"450": 3, "DUNNO": 47}
+    assert report["trouble"] == 0
+
+
+def test_each_request_has_its_own_number(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n") as server:
+        load(programs, tmp_path, ONE, "--requests", "20", "--connections", "3", "--first", "250")
+    wanted = {f"sender={n:012x}@example.org\ninstance=a.{n:012x}\n" for n in range(250, 270)}
+    assert set(server.asked) == wanted
+
+
+def test_requests_are_taken_in_turn(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n") as server:
+        load(programs, tmp_path, "a=1\n\na=2\n\na=3\n\n", "--requests", "7", "--connections", "1")
+    assert server.asked == ["a=1\n", "a=2\n", "a=3\n", "a=1\n", "a=2\n", "a=3\n", "a=1\n"]
+
+
+def test_a_closed_connection_is_trouble_not_an_answer(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n", b"", b"action=DUNNO\n\n"):
+        report = load(programs, tmp_path, ONE, "--requests", "10", "--connections", "1")
+    assert (report["done"], report["trouble"]) == (9, 1)
+
+
+def test_an_answer_in_pieces_is_one_answer(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=PREPEND X-A: " + b"b" * 3000 + b"\n\n"):
+        report = load(programs, tmp_path, ONE, "--requests", "10")
+    assert report["kinds"] == {"PREPEND": 10}
+
+
+def test_with_a_rate_it_does_not_go_faster(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n"):
+        report = load(programs, tmp_path, ONE, "--requests", "50", "--rate", "200")
+    assert report["done"] == 50
+    assert report["seconds"] >= 0.24  # the last is due at 49/200 s
+
+
+def test_the_warm_up_is_not_counted(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n") as server:
+        report = load(programs, tmp_path, ONE, "--warm-up", "1", "--seconds", "1", "--rate", "100")
+    assert len(server.asked) >= 190
+    assert 95 <= report["done"] <= 105
+
+
+def test_the_c_echo_answers_dunno(programs: Programs, tmp_path: Path) -> None:
+    policy_requests(tmp_path / "all", unique_sender=True)
+    with subprocess.Popen([programs.policyecho(), f"unix:{tmp_path / 's'}"]) as echo:
+        try:
+            report = load(programs, tmp_path, (tmp_path / "all").read_text(), "--requests", "6000")
+        finally:
+            echo.kill()
+    assert report["kinds"] == {"DUNNO": 6000}
