@@ -63,6 +63,8 @@ class Case:
         plan = self._ruleset.plan_for(self._door, mail, self._accepted)
         recipient = self._recipient(mail)
         tally = Tally(self._score_before(mail), plan.thresholds)
+        if tally.score:
+            tally.weigh()
         judged: list[Judged] = []
         for phase in plan.phases[mail.stage]:
             if tally.weight and (decided := _needless(phase[0], tally)):
