@@ -48,7 +48,7 @@ class SqliteStore:
         self.holds = SqliteHolds(self._writer, self._reader, self._timeline)
         counters = self.counters
         self._writer.start(
-            Chore(1.0, counters.fold, lambda: counters.much_to_fold),
+            Chore(1.0, counters.fold, lambda: counters.much_to_fold, counters.fold_committed),
             Chore(1.0, self._save_timeline),
             Chore(_TIDY, lambda connection: sqlite_greylist.forget(connection, self._now())),
             Chore(_TIDY, lambda connection: counters.forget(connection, self._now())),

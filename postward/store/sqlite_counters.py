@@ -32,7 +32,7 @@ _FOLD_MOST = 5_000
 _NOT_OURS = "another process counts in this file"
 _ASK_AGAIN = 1.0
 
-_FIND = "SELECT seconds, slice, used FROM counts WHERE key = ? ORDER BY slice"
+_FIND = "SELECT seconds, slice, used FROM counts WHERE key = ? ORDER BY seconds, slice"
 _ADD = (
     "INSERT INTO counts (key, seconds, slice, used, expires) VALUES {}"
     " ON CONFLICT (key, seconds, slice) DO UPDATE SET used = used + excluded.used"
@@ -57,7 +57,8 @@ class SqliteCounters:
         self._folded = 0  # so many of them, at least, are in `counts`
         self._sealed = 0
         self._poke_at = 0
-        self._expected = Place(0, 0), 0  # what the fold that was done last made of place and number
+        self._reached = 0  # the thread's: `_folded` once the fold under way is committed
+        self._begged = False
         self._look_at_log = False
         self._lock: int | None = None
         self._ours = False
@@ -126,6 +127,9 @@ class SqliteCounters:
     def _may_forget(self) -> bool:
         """Whether the older half of the keys is in `counts`; if so, the younger becomes the older."""
         if self._folded < min(self._sealed, self._written):
+            if not self._begged:
+                self._begged = True
+                self._writer.poke()
             return False
         self._sealed = self._written + 1  # who asks has a key there, and is about to book
         return True
@@ -166,11 +170,9 @@ class SqliteCounters:
         """Add what the log has and `counts` has not; True when there is more. A chore."""
         if self._lock is None:
             return False
-        written, self._poke_at, self._look_at_log = self._written, 0, True
+        written, self._poke_at, self._begged, self._look_at_log = self._written, 0, False, True
         place = before = Place(*connection.execute("SELECT serial, end FROM folded").fetchone())
         self._log.folded(before)
-        if before == self._expected[0]:  # the last fold was committed
-            self._folded = self._expected[1]
         sums: dict[tuple[str, int, int], int] = {}
         more, room = False, _FOLD_MOST
         for hits, place in self._log.hits_after(before):  # noqa: B007  # the last one is used below
@@ -188,8 +190,12 @@ class SqliteCounters:
         write_rows(connection, _ADD, values, 5)
         if place != before:
             connection.execute("UPDATE folded SET serial = ?, end = ?", place)
-        self._expected = place, self._folded if more else written
+        self._reached = self._folded if more else written
         return more
+
+    def fold_committed(self) -> None:
+        """What the last `fold` did is on the disk."""
+        self._folded = self._reached
 
     def forget(self, connection: sqlite3.Connection, at: int) -> bool:
         """Delete some of what does not count any more at `at` (ms); True when there may be more. A chore."""

@@ -98,7 +98,7 @@ class Account:
 
 
 def account_from(rows: Iterable[tuple[int, int, int]], ticks: int) -> Account:
-    """An account from stored rows (seconds, slice, amount) sorted by slice; none lies in the future."""
+    """An account from sorted rows (seconds, slice, amount). A slice from the future counts from now."""
     account = Account()
     for seconds, mark, amount in rows:
         account.ring(seconds).book(min(mark * seconds, ticks), amount)

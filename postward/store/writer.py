@@ -61,17 +61,20 @@ _POKE = Job()
 class Chore:
     """Something done now and then in a transaction of its own: `run(connection)`, when `due()` says so.
 
-    `run` gives True when there is more to do, and is then called again soon.
+    `run` gives True when there is more to do, and is then called again soon. `committed` is called
+    when what it did is on the disk.
     """
 
-    __slots__ = ("every", "last", "more", "run", "urgent")
+    __slots__ = ("committed", "every", "last", "more", "run", "urgent")
 
     def __init__(
         self,
         every: float,
         run: Callable[[sqlite3.Connection], bool],
         urgent: Callable[[], bool] | None = None,
+        committed: Callable[[], None] | None = None,
     ) -> None:
+        self.committed = committed
         self.every = every
         self.run = run
         self.urgent = urgent
@@ -94,6 +97,7 @@ class Writer:
         self._watch: asyncio.TimerHandle | None = None
         self._watched: asyncio.AbstractEventLoop | None = None
         self._worked = 0.0
+        self._job_failed = False
         self._closed = False
 
     def start(self, *chores: Chore) -> None:
@@ -229,8 +233,10 @@ class Writer:
             else:
                 self._work(connection, jobs)
         except TROUBLE as error:
+            self._job_failed = True
             self._kept.trouble(error)
             return down(error)
+        self._job_failed = False
         self._kept.fine()
         return None
 
@@ -255,13 +261,16 @@ class Writer:
             connection = self._kept.open()
             with transaction(connection):
                 chore.more = chore.run(connection)
+            if chore.committed is not None:
+                chore.committed()
         except TROUBLE as error:
             self._kept.trouble(error)
             return False
         except Exception:  # noqa: BLE001  # the thread must live on: the fault is logged
             _log.exception("a fault in a chore of the store")
         else:
-            self._kept.fine()
+            if not self._job_failed:  # it is for a job to show that jobs work again
+                self._kept.fine()
         return True
 
 

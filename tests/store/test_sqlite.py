@@ -1,0 +1,379 @@
+"""What only the SQLite store does: it outlives its process, is shared, forgets, and stays bounded."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from postward.eager import Ready, start
+from postward.store import sqlite_counters, sqlite_greylist, sqlite_holds
+from postward.store.sqlite import SqliteStore
+from postward.tools import Count, Meeting, StoreDown, Window
+
+NOW = 1_800_000_000.0
+HOUR, DAY = 3_600, 86_400
+HOURLY = (Window(5, 60), Window(100, HOUR))
+VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@contextmanager
+def opened(path: Path, steady: Callable[[], float] | None = None) -> Iterator[SqliteStore]:
+    store = SqliteStore(path, steady=steady)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+async def meet(store: SqliteStore, after: float, key: str = "key") -> Meeting:
+    return await store.greylist.meet(key, now=NOW + after, delay=300, window=2 * DAY, keep=35 * DAY)
+
+
+async def hit(store: SqliteStore, after: float, key: str = "key", instance: str = "") -> tuple[Count, ...]:
+    return await store.counters.hit(key, HOURLY, 1, now=NOW + after, instance=instance)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
+        await asyncio.sleep(0.01)
+
+
+def log(path: Path) -> list[str]:
+    return Path(f"{path}-hits").read_text().splitlines()
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+# --- It outlives its process ---------------------------------------------------------------------
+def test_a_greylist_meeting_is_known_after_a_restart(path: Path) -> None:
+    with opened(path) as store:
+        asyncio.run(meet(store, 0))
+    with opened(path) as store:
+        assert asyncio.run(meet(store, 300)) == Meeting(True, 0.0, 2)
+
+
+def test_a_meeting_is_written_within_a_moment(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            await meet(store, 0)
+            await until(lambda: rows(path, "SELECT key FROM greylist") == [("key",)])
+
+    asyncio.run(run())
+
+
+def test_what_was_booked_counts_after_a_restart(path: Path) -> None:
+    for number in range(1, 6):
+        with opened(path) as store:
+            assert [each.used for each in asyncio.run(hit(store, number))] == [number, number]
+    with opened(path) as store:
+        assert not asyncio.run(hit(store, 6))[0].granted
+
+
+def test_an_instance_is_known_after_a_restart(path: Path) -> None:
+    with opened(path) as store:
+        asyncio.run(hit(store, 0, instance="a"))
+    with opened(path) as store:
+        assert asyncio.run(hit(store, 1, instance="a"))[0].used == 1
+
+
+def test_a_booking_is_in_the_log_when_it_is_answered(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            await hit(store, 0)
+            await hit(store, 0, "second key", "an instance")
+            lines = log(path)
+            assert lines[-1].split("\t")[1:] == ["1", "60,3600", "an instance", "second key"]
+
+    asyncio.run(run())
+
+
+def test_bookings_are_folded_into_the_database(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            for _ in range(5):
+                await hit(store, 0)
+            folded = "SELECT seconds, used FROM counts WHERE key = 'key' ORDER BY seconds"
+            await until(lambda: rows(path, folded) == [(60, 5), (HOUR, 5)])
+
+    asyncio.run(run())
+
+
+def folded(store: SqliteStore) -> bool:
+    store._writer.poke()
+    return store.counters._written - store.counters._folded < 50
+
+
+def test_a_key_that_left_memory_still_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many more keys than memory holds, folding late: none of them is ever granted too much."""
+    monkeypatch.setattr(sqlite_counters, "_FOLD_AT", 50)
+
+    async def run() -> None:
+        with opened(path) as store:
+            store.counters._ledger.accounts._half = 20
+            for number in range(1, 8):
+                for key in range(300):
+                    counts = await hit(store, 0, str(key))
+                    assert counts[0].granted == (number <= 5)
+                    assert counts[0].used == min(number, 5)
+                    if key % 40 == 0:
+                        await until(lambda: folded(store))
+                # what is refused is not written, so that nothing says when it may go
+                assert number > 5 or len(store.counters._ledger.accounts) < 150
+
+    asyncio.run(run())
+
+
+def test_a_greylist_key_that_left_memory_is_read_again(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            store.greylist._entries._half = 20
+            for key in range(300):
+                await meet(store, 0, str(key))
+            for key in range(300):
+                assert (await meet(store, 300, str(key))).passed
+
+    asyncio.run(run())
+
+
+def test_a_file_of_version_1_is_used_on(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(VERSION_1)
+
+    async def run() -> None:
+        with opened(path) as store:
+            assert (await meet(store, 0, "known")).passed
+            assert [each.used for each in await hit(store, 0, "busy")] == [1, 5]
+            assert (await store.holds.meet("example.org", now=NOW, evidence="")).verdict == "waiting"
+
+    asyncio.run(run())
+
+
+# --- It does not wait where it need not ----------------------------------------------------------
+def test_neither_a_new_key_nor_a_booking_waits(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            await hit(store, 0, "first")  # takes over
+            assert isinstance(start(meet(store, 0, "new")), Ready)
+            assert isinstance(start(hit(store, 0, "new", "instance")), Ready)
+            assert isinstance(start(hit(store, 0, "new", "instance")), Ready)
+
+    asyncio.run(run())
+
+
+def test_finding_a_ticket_does_not_wait(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            ticket = await store.holds.meet("example.org", now=NOW, evidence="")
+            assert isinstance(start(store.holds.find(ticket.id)), Ready)
+
+    asyncio.run(run())
+
+
+# --- Time ----------------------------------------------------------------------------------------
+class Steady:
+    now = 5_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_clock_set_ahead_frees_no_window(path: Path) -> None:
+    async def run() -> None:
+        with opened(path, Steady()) as store:
+            for _ in range(5):
+                await hit(store, 0)
+            (refused, _) = await hit(store, 10 * 365 * DAY)
+            assert not refused.granted
+
+    asyncio.run(run())
+
+
+def test_a_clock_set_ahead_forgets_no_pass_and_lets_nobody_in(path: Path) -> None:
+    steady = Steady()
+
+    async def run() -> None:
+        with opened(path, steady) as store:
+            await meet(store, 0, "known")
+            steady.now += 400
+            await meet(store, 400, "known")
+            await meet(store, 400, "new")
+            steady.now += 1
+            assert (await meet(store, 10 * 365 * DAY, "known")).passed
+            assert await meet(store, 10 * 365 * DAY, "new") == Meeting(False, 299.0, 2)
+
+    asyncio.run(run())
+
+
+def test_a_clock_set_back_between_two_runs_moves_nothing(path: Path) -> None:
+    with opened(path, Steady()) as store:
+        asyncio.run(meet(store, 0))
+    with opened(path, Steady()) as store:
+        assert 299 < asyncio.run(meet(store, -5 * HOUR)).wait <= 300
+
+
+# --- It is shared --------------------------------------------------------------------------------
+def test_what_another_process_decides_counts_at_once(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as daemon, opened(path) as command:
+            ticket = await daemon.holds.meet("example.org", now=NOW, evidence="")
+            assert await command.holds.decide(ticket.id, "approved", now=NOW, by="root", note="") is not None
+            found = await daemon.holds.find("example.org")
+            assert found is not None
+            assert found.verdict == "approved"
+            assert (await daemon.holds.meet("example.org", now=NOW, evidence="")).verdict == "approved"
+
+    asyncio.run(run())
+
+
+def test_two_processes_open_one_ticket(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as one, opened(path) as other:
+            met = await asyncio.gather(
+                *[store.holds.meet("example.org", now=NOW, evidence="") for store in (one, other) * 20]
+            )
+            assert len({each.id for each in met}) == 1
+            assert max(each.attempts for each in met) == 40
+
+    asyncio.run(run())
+
+
+def test_one_process_at_a_time_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_counters, "_ASK_AGAIN", 0.0)
+
+    async def run() -> None:
+        with opened(path) as other:
+            with opened(path) as owner:
+                await hit(owner, 0)
+                with pytest.raises(StoreDown, match="another process counts"):
+                    await hit(other, 0)
+            assert (await hit(other, 1))[0].used == 2
+
+    asyncio.run(run())
+
+
+def test_who_may_not_count_may_do_all_else(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as owner, opened(path) as other:
+            await hit(owner, 0)
+            with pytest.raises(StoreDown):
+                await hit(other, 0)
+            assert not (await meet(other, 0)).passed
+            assert (await other.holds.meet("example.org", now=NOW, evidence="")).attempts == 1
+
+    asyncio.run(run())
+
+
+# --- It forgets ----------------------------------------------------------------------------------
+def chores_now(store: SqliteStore) -> None:
+    for chore in store._writer._chores:
+        chore.last = 0.0
+    store._writer.poke()
+
+
+def test_expired_rows_are_deleted(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            for key in range(1_200):
+                await meet(store, 0, str(key))
+            await hit(store, 0)
+            await store.holds.meet("example.org", now=NOW, evidence="")
+            count = (
+                "SELECT (SELECT count(*) FROM greylist), (SELECT count(*) FROM counts),"
+                " (SELECT count(*) FROM tickets)"
+            )
+            await until(lambda: rows(path, count) == [(1_200, 2, 1)])
+            await meet(store, 31 * DAY, "later")
+            chores_now(store)
+            await until(lambda: rows(path, count) == [(1, 0, 0)])
+
+    asyncio.run(run())
+
+
+def test_a_decided_ticket_is_kept_for_longer(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            ticket = await store.holds.meet("example.org", now=NOW, evidence="")
+            await store.holds.meet("other.example", now=NOW, evidence="")
+            await store.holds.decide(ticket.id, "denied", now=NOW, by="", note="")
+            await meet(store, 399 * DAY, "later")
+            chores_now(store)
+            await until(lambda: rows(path, "SELECT domain FROM tickets") == [("example.org",)])
+            await meet(store, 401 * DAY, "later")
+            chores_now(store)
+            await until(lambda: rows(path, "SELECT domain FROM tickets") == [])
+
+    asyncio.run(run())
+
+
+def test_too_many_rows_are_deleted_those_first_that_expire_first(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_greylist, "_AT_ONCE", 3)
+
+    async def run() -> None:
+        with opened(path) as store:
+            for key in range(30):
+                await meet(store, key, f"{key:02}")
+            await until(lambda: rows(path, "SELECT count(*) FROM greylist") == [(30,)])
+            monkeypatch.setattr(sqlite_greylist, "MAX_ROWS", 10)
+            chores_now(store)
+            left = "SELECT count(*), max(key) FROM greylist"
+            await until(lambda: rows(path, left) in ([(9, "29")], [(10, "29")], [(8, "29")]))
+
+    asyncio.run(run())
+
+
+def test_too_many_waiting_tickets_are_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_holds, "MAX_WAITING", 5)
+    monkeypatch.setattr(sqlite_holds, "_AT_ONCE", 2)
+
+    async def run() -> None:
+        with opened(path) as store:
+            approved = await store.holds.meet("kept.example", now=NOW, evidence="")
+            await store.holds.decide(approved.id, "approved", now=NOW, by="", note="")
+            for each in range(20):
+                await store.holds.meet(f"d{each}.example", now=NOW + each, evidence="")
+            chores_now(store)
+            waiting = "SELECT count(*) FROM tickets WHERE verdict = 'waiting'"
+            await until(lambda: rows(path, waiting) in ([(5,)], [(4,)]))
+            assert rows(path, "SELECT domain FROM tickets WHERE verdict = 'approved'") == [("kept.example",)]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        sqlite_greylist._FIND,
+        sqlite_greylist._FORGET,
+        sqlite_counters._FIND,
+        sqlite_counters._FORGET,
+        sqlite_holds._BY_ID,
+        sqlite_holds._BY_DOMAIN,
+        sqlite_holds._NEWEST,
+        sqlite_holds._NEWEST_OF,
+        sqlite_holds._FORGET,
+    ],
+)
+def test_every_question_uses_an_index(path: Path, sql: str) -> None:
+    with opened(path) as store:
+        plan = (
+            store._writer._kept.open().execute("EXPLAIN QUERY PLAN " + sql, [1] * sql.count("?")).fetchall()
+        )
+    told = " / ".join(str(row[3]) for row in plan)
+    assert "INDEX" in told or "PRIMARY KEY" in told
+    assert "TEMP B-TREE" not in told
