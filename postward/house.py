@@ -1,4 +1,4 @@
-"""What a door is given to do its work. Reload swaps `rules` and `tools`; a message keeps those it began with."""
+"""What a door is given. Reload swaps `rules` and `tools`; a message keeps those it began with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -33,6 +33,7 @@ class CompiledList:
     """Implements `postward.tools.NamedList`. A look-up costs a few dict probes, however long the list."""
 
     name: str
+    empty: bool = True
     _networks: dict[tuple[int, int], dict[int, Entry]] = field(default_factory=dict)
     _prefixes: dict[int, list[int]] = field(default_factory=dict)
     _addresses: dict[str, Entry] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class CompiledList:
 
     def add(self, entry: Entry) -> None:
         """Take in one entry. Raises BadEntry."""
+        self.empty = False
         value = entry.value.strip()
         if "@" in value:
             self._add_address(value, entry)

@@ -174,6 +174,10 @@ class Entry:
 class NamedList(Protocol):
     """An admin's list, compiled. Each verb gives the entry that matches best, or None."""
 
+    @property
+    def empty(self) -> bool:
+        """Nothing can match: most sites leave most lists empty."""
+
     def match_client(self, address: IPAddress | None, name: str, now: float) -> Entry | None: ...
     def match_address(self, address: Address, now: float) -> Entry | None: ...
     def match_domain(self, domain: str, now: float) -> Entry | None: ...

@@ -10,7 +10,7 @@ from postward.address import Address, parse
 from postward.checks import Cost
 from postward.finding import CLEAR, Finding, Hit
 from postward.mail import Mail
-from postward.tools import Entry, Tools
+from postward.tools import Entry, NamedList, Tools
 
 _NEEDS: dict[str, frozenset[str]] = {
     "client": frozenset({"client_address", "client_name"}),
@@ -52,13 +52,15 @@ class Listed:
         return frozenset({self.list})
 
     def look(self, mail: Mail, tools: Tools) -> Finding:
-        entry = self._entry(mail, tools)
+        entries = tools.lists[self.list]
+        if entries.empty:
+            return CLEAR
+        entry = self._entry(entries, mail, tools.clock.wall())
         if entry is None:
             return CLEAR
         return Hit("listed", f"{self.list}: {entry.value}", {"entry": entry.value, "note": entry.note})
 
-    def _entry(self, mail: Mail, tools: Tools) -> Entry | None:
-        entries, now = tools.lists[self.list], tools.clock.wall()
+    def _entry(self, entries: NamedList, mail: Mail, now: float) -> Entry | None:
         match self.match:
             case "client":
                 return entries.match_client(mail.client_address, mail.client_name, now)

@@ -68,7 +68,7 @@ class Case:
         judged: list[Judged] = []
         for phase in plan.phases[mail.stage]:
             if tally.weight and (decided := _needless(phase[0], tally)):
-                judged.extend(_not_asked(rule, mail, decided) for rule in phase)
+                judged.extend(rule.not_asked(decided) for rule in phase)
                 continue
             told, waiting = self._ask(phase, mail, recipient, tally, judged)
             if waiting:
@@ -160,7 +160,7 @@ class Case:
                 if why is None:
                     why = shut[gate] = gate.shut(mail, tools, tally)
                 if why:
-                    judged.append(_not_asked(rule, mail, why))
+                    judged.append(rule.not_asked(why))
                     continue
             memory = recipient.found if rule.per_recipient and recipient is not None else self._found
             key = rule.look_key
@@ -284,7 +284,3 @@ def _outcome(rule: Rule, finding: Finding | None) -> Outcome | None:
     if isinstance(finding, Hit):
         return rule.then
     return rule.unsure if isinstance(finding, Unsure) else None
-
-
-def _not_asked(rule: Rule, mail: Mail, why: str) -> Judged:
-    return rule.clear._replace(finding=None, mode=rule.runs_as(mail), skipped=why)

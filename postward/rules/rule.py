@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 from postward.checks import Check
@@ -81,6 +81,14 @@ class Rule:
     remedy: Template | None
     clear: Judged
     """The record of a look that found nothing and took no time."""
+    _not_asked: dict[str, Judged] = field(default_factory=dict)
+
+    def not_asked(self, why: str) -> Judged:
+        """The record of the rule when it was not asked; there are few reasons, so each is made once."""
+        made = self._not_asked.get(why)
+        if made is None:
+            made = self._not_asked[why] = self.clear._replace(finding=None, skipped=why)
+        return made
 
     def runs_as(self, mail: Mail) -> str:
         """`enforce`, `shadow`, `canary` or `canary-out` for this mail; steady for one client."""
