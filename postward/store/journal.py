@@ -43,6 +43,8 @@ _CLOSING = 5.0
 _MAX_TEXT = 1_000
 _MAX_BODY = 1 << 20
 _MAX_ROWS = 10_000
+_LAST = "\U0010ffff"
+"""Sorts behind all that a trace id has."""
 
 
 class JournalRow(NamedTuple):
@@ -180,7 +182,8 @@ class JournalWriter(Generic[T]):
             self._more_to_tidy = gone > 0
             if not gone:
                 return
-            connection.execute(f"PRAGMA incremental_vacuum({_AT_ONCE})").fetchall()
+            # not execute(): that takes one step, which is one page
+            connection.executescript(f"PRAGMA incremental_vacuum({_AT_ONCE})")
 
 
 class JournalReader:
@@ -197,7 +200,7 @@ class JournalReader:
 
     def by_trace(self, prefix: str) -> list[JournalRow]:
         """Whose trace id begins with `prefix`, oldest first."""
-        return self._rows(BY_TRACE, (prefix, prefix + "\U0010ffff", _MAX_ROWS))
+        return self._rows(BY_TRACE, (prefix, prefix + _LAST, _MAX_ROWS))
 
     def by_queue_id(self, queue_id: str) -> list[JournalRow]:
         """Of the message with this queue id, oldest first. (Postfix uses a short one again some day.)"""
@@ -216,8 +219,9 @@ class JournalReader:
         self._connection.close()
 
     def _rows(self, sql: str, parameters: tuple[str | int, ...]) -> list[JournalRow]:
+        spelled = [stored(each, _MAX_TEXT) if isinstance(each, str) else each for each in parameters]
         try:
-            return [JournalRow(*row) for row in self._connection.execute(sql, parameters).fetchall()]
+            return [JournalRow(*row) for row in self._connection.execute(sql, spelled).fetchall()]
         except sqlite3.Error as error:
             raise StoreDown(f"the journal cannot be read: {error}") from None
 
