@@ -18,7 +18,7 @@ from policyd.session import Messages
 from policyd.wire import DUNNO, Framer, ProtocolError, answer, parse
 from postward import eager
 from postward.carried import seal
-from postward.decision import Accept, Continue
+from postward.decision import CONTINUE, Accept, Continue, Decision
 from postward.house import House
 from postward.mail import Mail
 from postward.rules.judge import Case
@@ -85,17 +85,22 @@ class PolicyServer:
         case = self.messages.case(instance, house.rules, house.tools)
         if stage is Stage.EOM:
             self.messages.forget(instance)
-        return Question(case, mail, carries)
+        question = Question(case, mail, carries)
+        return self._go_on(question, CONTINUE) if case.settled(stage) else question
 
     def answer(self, question: "Question", judgement: Judgement) -> bytes:
         """The answer that the rules gave, recorded."""
-        case, mail, carries = question
         if judgement.judged:
-            self.house.record("policyd", mail, judgement)
+            self.house.record("policyd", question.mail, judgement)
+        return self._go_on(question, judgement.decision)
+
+    def _go_on(self, question: "Question", decision: Decision) -> bytes:
+        """The answer; to mail that goes on to the milter, with what was found."""
+        case, mail, carries = question
         findings = ""
-        if carries and mail.queue_id and isinstance(judgement.decision, Continue | Accept):
+        if carries and mail.queue_id and isinstance(decision, Continue | Accept):
             findings = seal(self.house.findings_key, mail.queue_id, case.carry())
-        return answer(action_of(judgement.decision, findings))
+        return answer(action_of(decision, findings))
 
 
 class Question(NamedTuple):

@@ -63,6 +63,8 @@ class Discard:
     why: str
 
 
+CONTINUE = Continue()
+
 Decision = Continue | Accept | Reject | Defer | Hold | Quarantine | Discard
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from postward.carried import Carried
 from postward.decision import (
+    CONTINUE,
     Accept,
     AddHeader,
     ChangeHeader,
-    Continue,
     Decision,
     Defer,
     Discard,
@@ -31,7 +31,6 @@ from postward.rules.thresholds import Thresholds
 from postward.tools import Ticket
 
 TAG_FIELD = "X-Postward-Tag"
-_CONTINUE = Continue()
 _THRESHOLDS = ((Weight.REJECT, "reject"), (Weight.DEFER, "defer"), (Weight.QUARANTINE, "quarantine"))
 
 
@@ -90,7 +89,7 @@ def decide(tally: Tally, mail: Mail, trace: str, carried: Carried | None) -> Dec
     """Spell out what the tally leads to. `carried`: what the other door found."""
     best = tally.best
     if best is None:
-        return _CONTINUE
+        return CONTINUE
     if isinstance(best, str):
         return _by_threshold(best, tally, mail, trace, carried)
     word, name = best.outcome.word, best.rule.name

@@ -91,6 +91,10 @@ class Case:
             self.trace, mail.stage, decision, tally.by, tally.score, tuple(judged), edits, would, took
         )
 
+    def settled(self, stage: Stage) -> bool:
+        """Whether all that is due at `stage` was judged at RCPT already: nothing can be new then."""
+        return stage > Stage.RCPT and bool(self._recipients) and not self._ruleset.judges_late(self._door)
+
     def carry(self) -> Carried:
         """What the other door is to know of this message.
 

@@ -119,6 +119,10 @@ class Ruleset:
         """Whether policyd has something to tell the milter: both are in use and policyd judges."""
         return self._stages(Door.POLICYD) != frozenset() and Door.MILTER in self.doors
 
+    def judges_late(self, door: Door) -> bool:
+        """Whether a rule at `door` waits for DATA or the end of the message."""
+        return any(stage > Stage.RCPT for stage in self._stages(door))
+
     def any_due(self, door: Door, stage: Stage) -> bool:
         """Whether a rule may be judged at `door` when it asks at `stage`."""
         due = self._due.get((door, stage))

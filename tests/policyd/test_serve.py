@@ -273,3 +273,23 @@ def test_a_reload_changes_the_answers_of_an_open_connection(tmp_path: Path, buil
 
     serve(tmp_path, built, talk)
     assert isinstance(built.records[-1][2].decision, Reject)
+
+
+def test_after_rcpt_nothing_is_judged_again_where_no_rule_waits_for_data(
+    tmp_path: Path, built: TestHouse
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ask(reader, writer, request())
+        assert (await ask(reader, writer, request(state="DATA", queue_id="4A"))).startswith("PREPEND ")
+        assert await ask(reader, writer, request(state="END-OF-MESSAGE", queue_id="4A")) == "DUNNO"
+
+    serve(tmp_path, built, talk)
+    assert [judgement.stage.word for _, _, judgement in built.records] == ["rcpt"]
+
+
+def test_a_message_that_is_first_heard_of_at_data_is_judged_then(tmp_path: Path, built: TestHouse) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        data = request(state="DATA", queue_id="4A", client_address="192.0.2.66")
+        assert (await ask(reader, writer, data)).startswith("550")
+
+    serve(tmp_path, built, talk)
