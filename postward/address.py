@@ -56,7 +56,9 @@ def parse(raw: str) -> Address:
     if len(text) > MAX_ADDRESS:
         return Address(text[:MAX_ADDRESS], "", None, "address too long")
     if text[0] == "@" and ":" in text:  # source route, RFC 5321 appendix C
-        text = text.split(":", 1)[1]
+        route, text = text, text.split(":", 1)[1]
+        if not text:  # not the null address: that has no route
+            return Address(route, "", None, "no domain")
     at = _last_at_outside_quotes(text)
     if at < 0:
         return Address(text, _unquote(text), None, "no domain")

@@ -59,7 +59,7 @@ class CompiledList:
 
     def _add_address(self, value: str, entry: Entry) -> None:
         local, _, domain = value.rpartition("@")
-        if not domain and local:
+        if not domain and local and "@" not in local:
             _put(self._locals, local.lower(), entry)
             return
         name = normal_domain(domain)
