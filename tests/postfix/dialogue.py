@@ -51,9 +51,9 @@ class Dialogue:
     sections: list[Section]
     queue_ids: list[str] = field(default_factory=list)
 
-    def run(self, host: MailHost) -> None:
-        """Play it; AssertionError with `file:line` where it goes another way."""
-        host.serve(**self._configuration())
+    def run(self, host: MailHost, transport: str = "asyncio") -> None:
+        """Play it with this milter transport; AssertionError with `file:line` where it goes another way."""
+        host.serve(**self._configuration(transport))
         host.postfix.forget_mail()
         held_before = set(host.postfix.on_hold())
         log_before = len(host.postfix.log())
@@ -74,12 +74,12 @@ class Dialogue:
     def _all(self, word: str) -> list[Section]:
         return [section for section in self.sections if section.word == word]
 
-    def _configuration(self) -> dict[str, Any]:
+    def _configuration(self, transport: str) -> dict[str, Any]:
         rules = {f"{number}.yml": part.text + "\n" for number, part in enumerate(self._all("rules"))}
         lists = {
             part.arguments[0]: [line for _, line in part.lines if line.strip()] for part in self._all("list")
         }
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {"milter": {"transport": transport}}
         for part in self._all("settings"):
             settings.update(yaml.safe_load(part.text))
         return {"rules": rules, "lists": lists, "settings": settings}
