@@ -2,14 +2,26 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lab.host import MailHost
+from lab.owner import give_back
 
 _POSTFIX = Path(__file__).parent / "postfix"
+
+
+def pytest_configure() -> None:
+    """A TERM stops the tests as Ctrl-C does: what they started is stopped too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    """The last word, when all files are written."""
+    give_back()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

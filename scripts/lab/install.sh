@@ -11,9 +11,19 @@ fail() {
 
 # become_root SCRIPT ARGUMENTS...: go on as root, by sudo where that is needed.
 become_root() {
-    [ "$(id -u)" -eq 0 ] && return
+    if [ "$(id -u)" -eq 0 ]; then
+        trap give_back EXIT # until the script's last `exec`
+        return
+    fi
     command -v sudo >/dev/null || fail "$1 needs root (its own Postfix does); run it as root or install sudo"
-    exec sudo --preserve-env=PIP_CONFIG_FILE,PIP_CERT,PIP_INDEX_URL,PIP_EXTRA_INDEX_URL "$@"
+    local keep=PIP_CONFIG_FILE,PIP_CERT,PIP_INDEX_URL,PIP_EXTRA_INDEX_URL,http_proxy,https_proxy,no_proxy
+    exec sudo --preserve-env=$keep "$@"
+}
+
+# What root has written into the checkout of the person who called sudo is theirs, to remove it again.
+give_back() {
+    [ -n "${SUDO_UID:-}" ] && [ "$(stat -c %u .)" = "$SUDO_UID" ] || return 0
+    find . -xdev -user root -exec chown --no-dereference "$SUDO_UID:$SUDO_GID" {} +
 }
 
 check_system() {
@@ -36,10 +46,12 @@ install_packages() {
     _apt_without_services "${missing[@]}"
 }
 
-# With our policy-rc.d for the time of the install, unless the machine has one of its own.
+# With our policy-rc.d for the time of the install, unless the machine has one of its own. A machine
+# that has just been made updates itself: wait for it. Another mail server is never replaced.
 _apt_without_services() (
     local policy=/usr/sbin/policy-rc.d service
-    export DEBIAN_FRONTEND=noninteractive
+    local apt=(apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
+    export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
     if [ ! -e $policy ]; then
         trap 'rm -f '$policy EXIT
         printf '#!/bin/sh\nexit 101\n' >$policy
@@ -49,34 +61,39 @@ _apt_without_services() (
         echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
         ;;
     esac
-    apt-get update -q >&2 || fail "apt-get update did not work; see above"
-    apt-get install -q -y --no-install-recommends "$@" >&2 || fail "apt-get install did not work; see above"
+    "${apt[@]}" update >&2 || fail "apt-get update did not work; see above"
+    "${apt[@]}" install -y --no-install-recommends --no-remove "$@" >&2 ||
+        fail "apt-get install did not work; see above (what stands in its way is yours to remove)"
     # Nor at the next boot: the packages enable their services.
     for service in postfix nsd saslauthd; do
         case " $* " in *" $service "* | *" ${service/saslauthd/sasl2-bin} "*)
-            if command -v systemctl >/dev/null; then
-                systemctl --quiet disable "$service" 2>/dev/null || say "note: could not disable $service"
-            fi
+            update-rc.d "$service" disable || say "note: could not disable $service"
             ;;
         esac
     done
 )
 
-# make_venv LOCK: .venv as the lock file says, with the checkout in it.
+# make_venv LOCK: .venv as the lock file says, with the checkout in it. What builds the packages that
+# come as source is locked too.
 make_venv() {
     local lock=$1 stamp=.venv/.installed-$1 want
-    want=$(cat "$lock" pyproject.toml | sha256sum)
-    [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && return
+    local pip=(.venv/bin/python -m pip --disable-pip-version-check install --no-build-isolation)
+    want=$({ cat requirements-build.lock "$lock" pyproject.toml && pwd && /usr/bin/python3 --version; } | sha256sum)
+    [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && [ -x .venv/bin/python ] && return
     /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Python 3.11 or newer is needed; /usr/bin/python3 is $(/usr/bin/python3 --version)"
-    if [ ! -x .venv/bin/python ]; then
+    if ! _venv_fits; then
         say "venv: making .venv"
-        /usr/bin/python3 -m venv .venv
+        /usr/bin/python3 -m venv --clear .venv || fail "no venv; see above"
     fi
     say "pip: installing $(grep -c == "$lock") packages of $lock"
-    .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --requirement "$lock" >&2 ||
-        fail "pip did not work; see above"
-    .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
-        --editable . >&2 || fail "pip could not install the checkout; see above"
+    "${pip[@]}" --quiet --require-hashes --requirement requirements-build.lock >&2 || fail "pip did not work; see above"
+    "${pip[@]}" --require-hashes --requirement "$lock" >&2 || fail "pip did not work; see above"
+    "${pip[@]}" --quiet --no-deps --editable . >&2 || fail "pip could not install the checkout; see above"
     printf '%s\n' "$want" >"$stamp"
+}
+
+# Not one that was never finished, that stood elsewhere, or whose Python the system has replaced.
+_venv_fits() {
+    .venv/bin/python -m pip --version >/dev/null 2>&1 && grep -q "^command = .* $PWD/\.venv$" .venv/pyvenv.cfg
 }

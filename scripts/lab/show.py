@@ -27,6 +27,7 @@ from lab import town
 from lab.cases import CASES, Answered, Case, send
 from lab.daemons import Daemons
 from lab.dns import Dns
+from lab.owner import give_back
 from lab.patience import listens
 from lab.postfix import Postfix
 from lab.rows import Row, row, table
@@ -57,6 +58,7 @@ def _stage() -> Iterator[Stage]:
     """Everything started; at the end everything stopped and removed, whatever happened."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="postward-run-"))
+        stack.callback(give_back)
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         home.chmod(0o755)
         stage = Stage(home)
