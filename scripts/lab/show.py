@@ -126,11 +126,16 @@ def _ports_are_free() -> None:
             )
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class _Stopped(BaseException):
-    """SIGTERM or SIGHUP: leave through every clean-up."""
+    """Ctrl-C or a signal: leave through every clean-up."""
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a Postfix behind
     raise _Stopped
 
 
@@ -144,7 +149,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 def main(once: bool, json_file: Path | None) -> None:
     """Show Postward at work on real messages through a private Postfix (127.0.0.1:2525 and :2587)."""
     _ports_are_free()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, _stop)
     right = False
     try:
@@ -158,8 +163,8 @@ def main(once: bool, json_file: Path | None) -> None:
             if not once:
                 _hint(stage, rows)
                 threading.Event().wait()
-    except (KeyboardInterrupt, _Stopped):
-        progress.print("\nstopped")
+    except _Stopped:
+        progress.print("stopped")
     if once:
         sys.exit(0 if right else 1)
 
