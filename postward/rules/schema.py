@@ -66,7 +66,7 @@ _WORDS: Schema = {
 
 def schema() -> Schema:
     """The schema of one rules file."""
-    kinds = {
+    kinds: dict[str, Schema] = {
         "shipped": {"enum": ["on", "off", True, False]},
         "rules": {"type": "array", "items": _ref("rule")},
         "thresholds": _ref("thresholds"),

@@ -65,7 +65,7 @@ def test_what_is_right_is_valid(text: str) -> None:
         "rules: [{name: x, check: sfp, then: reject}]",
         "rules: [{name: x, check: rdns, with: {verdict: absent}, then: reject}]",
         "rules: [{name: x, check: greylist, with: {delay: 0}, then: defer}]",
-        "rules: [{name: x, check: limit, with: {of: login, count: messages, windows: [{limit: 1}]}, then: defer}]",
+        "rules: [{name: x, check: limit, with: {of: login, count: all, windows: []}, then: defer}]",
         "rules: [{name: x, check: spf, with: {verdict: missing}, then: reject}]",
     ],
 )
