@@ -77,7 +77,7 @@ _apt_without_services() (
 # come as source is locked too.
 make_venv() {
     local lock=$1 stamp=.venv/.installed-$1 want
-    local pip=(.venv/bin/python -m pip --disable-pip-version-check install --no-build-isolation)
+    local pip=(.venv/bin/python -m pip --disable-pip-version-check install --no-build-isolation --use-pep517)
     want=$({ cat requirements-build.lock "$lock" pyproject.toml && pwd && /usr/bin/python3 --version; } | sha256sum)
     [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && [ -x .venv/bin/python ] && return
     /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||

@@ -58,7 +58,6 @@ def _stage() -> Iterator[Stage]:
     """Everything started; at the end everything stopped and removed, whatever happened."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="postward-run-"))
-        stack.callback(give_back)
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         home.chmod(0o755)
         stage = Stage(home)
@@ -148,6 +147,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 )
 def main(once: bool, json_file: Path | None) -> None:
     """Show Postward at work on real messages through a private Postfix (127.0.0.1:2525 and :2587)."""
+    click.get_current_context().call_on_close(give_back)
     _ports_are_free()
     for number in _SIGNALS:
         signal.signal(number, _stop)
