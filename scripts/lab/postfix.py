@@ -277,8 +277,9 @@ def _options(text: str) -> list[str]:
 
 
 def _is_running(pid_file: Path) -> bool:
+    """Whether that process has not ended; one that only waits to be reaped (by a container's pid 1) has."""
     try:
-        os.kill(int(pid_file.read_text()), 0)
+        stat = Path(f"/proc/{int(pid_file.read_text())}/stat").read_text()
     except (OSError, ValueError):
         return False
-    return True
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
