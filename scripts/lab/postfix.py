@@ -277,9 +277,9 @@ def _options(text: str) -> list[str]:
 
 
 def _is_running(pid_file: Path) -> bool:
-    """Whether that process has not ended; one that only waits to be reaped (by a container's pid 1) has."""
+    """Whether that process lives; a dead one that nobody waits for (in a container) does not."""
     try:
         stat = Path(f"/proc/{int(pid_file.read_text())}/stat").read_text()
     except (OSError, ValueError):
         return False
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return stat.rpartition(") ")[2][:1] != "Z"
