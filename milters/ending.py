@@ -2,8 +2,6 @@
 
 import asyncio
 
-from postward.derive.spf import SpfResult, spf
-
 from milters import answer, stamp
 from milters.actions import Action, Answer
 from milters.actions import Reply as Plain
@@ -14,6 +12,7 @@ from milters.wire import Offer
 from postward import eager
 from postward.carried import CarriedSpf
 from postward.decision import Accept, Decision, Discard, Edit, Quarantine
+from postward.derive.spf import SpfResult, spf
 from postward.rules.judgement import Judgement
 
 
