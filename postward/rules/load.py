@@ -92,7 +92,8 @@ class _Loader:
         for path in sorted(directory.glob("*.yaml")):
             mark = Mark(str(path), 1, 1)
             self.reader.problems.append(Problem(mark, (), "is not read; rename it to end in .yml"))
-        return sorted(path for path in directory.glob("*.yml") if not path.name.startswith("."))
+        found = (path for path in directory.glob("*.yml") if not path.name.startswith("."))
+        return sorted(found, key=lambda path: path.stem)  # `new` before `new-too`
 
     def _documents(self, paths: Iterable[Path]) -> list[Document]:
         documents = []

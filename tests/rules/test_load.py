@@ -85,6 +85,15 @@ def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert _rule(rules, "spf-fail").mode is Mode.OFF
 
 
+def test_a_name_comes_before_one_that_it_begins(tmp_path: Path) -> None:
+    rules = _load(
+        tmp_path,
+        **{"rules__50-new": "rules: [{name: x, check: spf, then: watch}]\n"},
+        **{"rules__50-new-too": "rules: [{name: x, mode: off}]\n"},
+    )
+    assert _rule(rules, "x").mode is Mode.OFF
+
+
 def test_a_threshold_is_changed_and_the_others_stay(tmp_path: Path) -> None:
     thresholds = _load(tmp_path, rules__a="thresholds: {reject: 15, tag: off}\n").thresholds
     assert (thresholds.greylist, thresholds.tag, thresholds.reject) == (4, None, 15)
