@@ -76,11 +76,12 @@ def _options(kind: Any) -> Iterator[dict[str, Any]]:
         yield dict(zip(known, combination, strict=True))
 
 
-CASES = [
-    pytest.param(kind(**options), id=f"{name}-{'-'.join(map(str, options.values()))}")
+ALL: dict[str, Any] = {
+    f"{name}-{'-'.join(map(str, options.values()))}": kind(**options)
     for name, kind in CHECKS.items()
     for options in _options(kind)
-]
+}
+CASES = [pytest.param(check, id=name) for name, check in ALL.items()]
 
 
 class Watched(Mail):
@@ -161,8 +162,7 @@ def test_it_describes_itself(kind: Any) -> None:
 @pytest.mark.parametrize("name", CHECKS)
 def test_every_reason_can_be_given(name: str) -> None:
     given = set()
-    for case in CASES:
-        [check] = case.values
+    for check in ALL.values():
         if check.name == name:
             given |= {found.reason for _, found in _looks(check) if isinstance(found, Hit)}
     assert given | ({"permerror"} if name == "spf" else set()) == set(CHECKS[name].reasons)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from postward.address import Address, parse
+from postward.address import parse
 from postward.carried import Carried
 from postward.checks import Cost, Looked
 from postward.checks.registry import CHECKS
@@ -173,7 +173,7 @@ def of(judgement: Judgement, rule: str) -> Judged:
     return judged
 
 
-def recipient(text: str) -> dict[str, Address]:
+def recipient(text: str) -> dict[str, Any]:
     """The fact of a recipient."""
     return {"recipient": parse(text)}
 
