@@ -109,7 +109,7 @@ def test_three_looks_of_20_ms_cost_20_ms(tmp_path: Path) -> None:
         return asyncio.get_running_loop().time() - began
 
     bench.finds.update(dict.fromkeys(names, slow))
-    assert min(asyncio.run(main()) for _ in range(3) if bench.open()) < 0.04
+    assert min(asyncio.run(main()) for _ in range(3) if bench.open()) < 0.055
 
 
 def test_a_look_that_hangs_is_given_up_and_the_others_count(tmp_path: Path) -> None:
