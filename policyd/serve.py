@@ -86,12 +86,15 @@ class PolicyServer:
         if stage is Stage.EOM:
             self.messages.forget(instance)
         question = Question(case, mail, carries)
-        return self._go_on(question, CONTINUE) if case.settled(stage) else question
+        if not case.settled(stage):
+            return question
+        if stage is Stage.DATA:  # the journal is to know which queue id this message has
+            house.record("policyd", mail, Judgement(case.trace, stage, CONTINUE, "", case.score, ()))
+        return self._go_on(question, CONTINUE)
 
     def answer(self, question: "Question", judgement: Judgement) -> bytes:
         """The answer that the rules gave, recorded."""
-        if judgement.judged:
-            self.house.record("policyd", question.mail, judgement)
+        self.house.record("policyd", question.mail, judgement)
         return self._go_on(question, judgement.decision)
 
     def _go_on(self, question: "Question", decision: Decision) -> bytes:

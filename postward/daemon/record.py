@@ -33,13 +33,12 @@ class Recorder:
         self._write = write
 
     def __call__(self, door: str, mail: Mail, judgement: Judgement) -> None:
-        """Record one decision. Where no rule was asked and nothing decided there is nothing to tell."""
-        if not judgement.judged and judgement.decision.__class__ is Continue:
-            return
+        """Record one decision. One that nothing led to is no log line, but the journal knows the way."""
+        silent = not judgement.judged and judgement.decision.__class__ is Continue
         try:
             if self._write is not None:
                 self._write(journal.record(self._clock.wall(), door, mail, judgement))
-            if self._heard:
+            if self._heard and not silent:
                 self._log.event("info", "decision", self._fields(door, mail, judgement))
         except Exception:  # noqa: BLE001  # recording must not stop mail
             _log.exception("a decision that cannot be recorded (trace %s)", judgement.trace)

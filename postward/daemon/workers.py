@@ -248,7 +248,8 @@ class Workers:
             self._forget(slot)
             if self._deadline is None:
                 self._plan_successor(slot, worker, os.waitstatus_to_exitcode(status))
-            elif status != 0:
+            elif os.waitstatus_to_exitcode(status) not in (0, -signal.SIGTERM):
+                # -SIGTERM: it was told to stop before it listened, so it had no message in work.
                 _log.error("worker %d ended with status %d", pid, os.waitstatus_to_exitcode(status))
                 self._unclean = True
 

@@ -116,6 +116,11 @@ class Case:
         score = sum(score for _, score in hits)
         return Carried(self.trace, round(score, 3), accepted_by, hits, spf)
 
+    @property
+    def score(self) -> float:
+        """The score of the recipient that scored worst and was not refused."""
+        return max((each.score for each in self._recipients.values() if not each.refused), default=0.0)
+
     def _accepted(self) -> tuple[Address, ...]:
         """The recipients that were judged here and not refused."""
         return tuple(each.address for each in self._recipients.values() if not each.refused)

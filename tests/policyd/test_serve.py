@@ -284,7 +284,8 @@ def test_after_rcpt_nothing_is_judged_again_where_no_rule_waits_for_data(
         assert await ask(reader, writer, request(state="END-OF-MESSAGE", queue_id="4A")) == "DUNNO"
 
     serve(tmp_path, built, talk)
-    assert [judgement.stage.word for _, _, judgement in built.records] == ["rcpt"]
+    told = [(judgement.stage.word, len(judgement.judged)) for _, _, judgement in built.records]
+    assert told == [("rcpt", 3), ("data", 0)]  # the second only tells the queue id
 
 
 def test_a_message_that_is_first_heard_of_at_data_is_judged_then(tmp_path: Path, built: TestHouse) -> None:
