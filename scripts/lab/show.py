@@ -103,6 +103,8 @@ def _run_cases(stage: Stage) -> list[Row]:
 def _hint(stage: Stage, rows: Sequence[Row]) -> None:
     command = Path(sys.executable).with_name("postward")
     shown = os.path.relpath(command) if command.is_relative_to(Path.cwd()) else str(command)
+    if "SUDO_UID" in os.environ:
+        shown = f"sudo {shown}"  # the journal is root's
     refused = next((one.trace for one in rows if one.trace and not one.answer.startswith("2")), "TRACE")
     lines = f"""
 Everything runs on. Send a message of your own, here as the server 203.0.113.5, or with a login:
