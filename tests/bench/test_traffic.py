@@ -59,9 +59,9 @@ def test_a_signature_holds(tmp_path: Path) -> None:
 
 
 def test_only_picks_by_the_beginning_of_the_name() -> None:
-    names = [one.name for one in picked(contenders(Programs(Path())), "postgrey, new,echo")]
+    names = [one.name for one in picked(contenders(Programs(Path())), "postgrey (new, echo")]
     assert "echo in C" in names
-    assert "postgrey, new" in names
+    assert "postgrey (new)" in names
     assert not any(name.startswith("postfwd") for name in names)
 
 

@@ -17,7 +17,7 @@ from lab.bench.rounds import measure
 
 MEMORY_AFTER = (50_000, 100_000)
 MEMORY_AFTER_QUICK = (5_000, 10_000)
-SOAKED = ("postward, shipped rules", "postward, shipped rules, 2 workers")
+SOAKED = ("postward (shipped rules)", "postward (shipped rules; 2 workers)")
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

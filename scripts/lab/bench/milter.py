@@ -72,26 +72,26 @@ def contenders(programs: Programs) -> list[Contender]:
     return [
         Contender(LIMIT, "limit", peers.postfix_alone, WORK),
         Contender("null milter in C", "limit", peers.null_in_c(programs, "all"), WORK),
-        Contender("null milter in C, no replies", "limit", peers.null_in_c(programs, "noreply"), WORK),
-        Contender("null milter in C, end only", "limit", peers.null_in_c(programs, "bare"), WORK),
+        Contender("null milter in C (no replies)", "limit", peers.null_in_c(programs, "noreply"), WORK),
+        Contender("null milter in C (end only)", "limit", peers.null_in_c(programs, "bare"), WORK),
         Contender("null milter on pymilter", "limit", peers.null_on_pymilter, WORK),
         Contender("opendkim", "peer", peers.opendkim, WORK, note="verifies"),
         Contender("opendmarc", "peer", peers.opendmarc, WORK),
         Contender("opendkim + opendmarc", "peer", peers.opendkim_and_opendmarc, WORK),
-        Contender("rspamd, SPF + DKIM + DMARC", "peer", peers.rspamd_only, WORK, note="4 workers"),
-        Contender("rspamd, default modules", "peer", peers.rspamd_default, WORK, note="4 workers"),
+        Contender("rspamd (SPF + DKIM + DMARC)", "peer", peers.rspamd_only, WORK, note="4 workers"),
+        Contender("rspamd (default modules)", "peer", peers.rspamd_default, WORK, note="4 workers"),
         *(
-            Contender(f"postward, no rules, {n} workers", "ours", ours(NO_RULES, n, NO_EDITS), WORK)
+            Contender(f"postward (no rules; {n} workers)", "ours", ours(NO_RULES, n, NO_EDITS), WORK)
             for n in (1, 2, 4)
         ),
-        Contender("postward, no rules, no log", "ours", ours(NO_RULES, 2, NO_EDITS, quiet), WORK),
-        Contender("postward, no rules, libmilter", "ours", ours(NO_RULES, 1, libmilter), WORK),
+        Contender("postward (no rules; no log)", "ours", ours(NO_RULES, 2, NO_EDITS, quiet), WORK),
+        Contender("postward (no rules; libmilter)", "ours", ours(NO_RULES, 1, libmilter), WORK),
         *(
-            Contender(f"postward, SPF + edits, {n} workers", "ours", ours(SPF_ONLY, n, {}), WORK)
+            Contender(f"postward (SPF + edits; {n} workers)", "ours", ours(SPF_ONLY, n, {}), WORK)
             for n in (1, 2, 4)
         ),
         *(
-            Contender(f"postward, shipped rules, {n} workers", "ours", ours({}, n, {}), WORK)
+            Contender(f"postward (shipped rules; {n} workers)", "ours", ours({}, n, {}), WORK)
             for n in (1, 2, 4)
         ),
     ]

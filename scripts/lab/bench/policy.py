@@ -21,7 +21,7 @@ from lab.patience import GaveUp
 CONTENDER_CORE, LOAD_CORE, RESOLVER_CORE = 1, 2, 3
 WARM_UP = 2  # seconds
 LIMIT = "echo in C"
-PEERS = ("postgrey, known", "postfwd1")
+PEERS = ("postgrey (known)", "postfwd1")
 
 QUIET = {"journal": "off", "log": {"level": "warning"}}
 NO_RULES: dict[str, Any] = {"bench.yml": {"shipped": "off", "rules": []}}
@@ -91,17 +91,17 @@ def contenders(programs: Programs) -> list[Contender]:
     return [
         Contender(LIMIT, "limit", peers.echo_in_c(programs), "known"),
         Contender("echo on uvloop", "limit", peers.echo_on_uvloop, "known"),
-        Contender("postgrey, known", "peer", peers.postgrey, "known", learns=True),
-        Contender("postgrey, new", "peer", peers.postgrey, "new"),
-        Contender("postgrey, known, TCP", "peer", peers.postgrey_inet, "known", learns=True),
+        Contender("postgrey (known)", "peer", peers.postgrey, "known", learns=True),
+        Contender("postgrey (new)", "peer", peers.postgrey, "new"),
+        Contender("postgrey (known; TCP)", "peer", peers.postgrey_inet, "known", learns=True),
         Contender("postfwd1", "peer", peers.postfwd1, "known", note="one limit, TCP"),
         Contender("postfwd2", "peer", peers.postfwd2, "known", note="one limit, TCP"),
         Contender("policyd-spf", "peer", peers.policyd_spf, "known", note="a process a connection"),
-        Contender("postward, no rules", "ours", ours(NO_RULES, {}), "known"),
-        Contender("postward, no rules, no log", "ours", ours(NO_RULES, QUIET), "known"),
-        Contender("postward, greylist + limits, known", "ours", ours(STATE, {}), "known", learns=True),
-        Contender("postward, greylist + limits, new", "ours", ours(STATE, {}), "new"),
-        Contender("postward, shipped rules", "ours", ours({}, {}), "known"),
+        Contender("postward (no rules)", "ours", ours(NO_RULES, {}), "known"),
+        Contender("postward (no rules; no log)", "ours", ours(NO_RULES, QUIET), "known"),
+        Contender("postward (greylist + limits; known)", "ours", ours(STATE, {}), "known", learns=True),
+        Contender("postward (greylist + limits; new)", "ours", ours(STATE, {}), "new"),
+        Contender("postward (shipped rules)", "ours", ours({}, {}), "known"),
     ]
 
 
