@@ -27,15 +27,22 @@ from postward.stage import Door, Stage
 
 _log = logging.getLogger("postward.policyd")
 _HIGH_WATER = 64  # requests kept back before reading is paused
+_SWEEP = 1.0  # seconds between looks for slow peers
+_QUIET = 1.0  # seconds: who has said nothing for so long makes room for somebody new
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """`connections`: at most; `idle`: seconds without a request; `deadline`: seconds for a judgement."""
+    """`connections`: at most; `idle`: seconds without a request; `deadline`: seconds for a judgement.
+
+    `request`: seconds that a peer may take for the first request of its connection, from the first
+    octet of any to its end, and to read its answer.
+    """
 
     connections: int = 500
     idle: float = 330.0
     deadline: float = 8.0
+    request: float = 10.0
 
 
 class PolicyServer:
@@ -46,7 +53,8 @@ class PolicyServer:
         self.settings = settings
         self.messages = Messages()
         self.connections: set[PolicyConnection] = set()
-        self._refused = 0
+        self._crowded = False
+        self._sweeper: asyncio.TimerHandle | None = None
 
     def protocol(self) -> "PolicyConnection":
         """A protocol for one new connection: the factory for `loop.create_server`."""
@@ -62,18 +70,46 @@ class PolicyServer:
             connection.abort("still busy when the daemon stopped")
 
     def admit(self, connection: "PolicyConnection") -> bool:
-        """Take a connection in, unless there are too many."""
-        if len(self.connections) < self.settings.connections:
-            self.connections.add(connection)
-            self._refused = 0
-            return True
-        if self._refused == 0:
-            _log.warning("more than %d connections: new ones are closed", self.settings.connections)
-        self._refused += 1
-        return False
+        """Take a connection in, if need be in place of one that is silent; else there are too many."""
+        full = len(self.connections) >= self.settings.connections
+        if full and not self._crowded:
+            _log.warning("more than %d connections: silent ones are closed", self.settings.connections)
+        self._crowded = full
+        if full and not self._make_room():
+            return False
+        self.connections.add(connection)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(self._step, self._sweep)
+        return True
 
-    def ask(self, request: bytes) -> "bytes | Question":
-        """The answer to one request, or the question to put to the rules. Raises ProtocolError."""
+    def _make_room(self) -> bool:
+        """Give up who has been silent the longest, those that never asked anything first."""
+        since = asyncio.get_running_loop().time() - _QUIET
+        silent = [each for each in self.connections if not each.busy and each.heard <= since]
+        if not silent:
+            return False
+        longest = min(silent, key=lambda each: (each.asked, each.heard))
+        self.connections.discard(longest)
+        longest.cut()
+        return True
+
+    @property
+    def _step(self) -> float:
+        """Seconds until the next look for slow peers: far less than they are given."""
+        return min(_SWEEP, self.settings.idle / 4, self.settings.request / 4)
+
+    def _sweep(self) -> None:
+        """Close those that dawdle or have gone."""
+        loop = asyncio.get_running_loop()
+        for connection in tuple(self.connections):
+            connection.close_if_slow(loop.time())
+        self._sweeper = loop.call_later(self._step, self._sweep) if self.connections else None
+
+    def ask(self, request: bytes, peer: "PolicyConnection | None" = None) -> "bytes | Question":
+        """The answer to one request, or the question to put to the rules. Raises ProtocolError.
+
+        `peer`: whose connection it came by. Another instance there ends the one before.
+        """
         attributes = parse(request)
         stage = stage_of(attributes)
         house = self.house
@@ -82,6 +118,9 @@ class PolicyServer:
             return DUNNO
         mail = mail_of(attributes)
         instance = mail.instance
+        if peer is not None and instance != peer.instance and instance:
+            self.messages.forget(peer.instance)
+            peer.instance = instance
         case = self.messages.case(instance, house.rules, house.tools)
         if stage is Stage.EOM:
             self.messages.forget(instance)
@@ -117,7 +156,19 @@ class Question(NamedTuple):
 class PolicyConnection(asyncio.Protocol):
     """One connection of an smtpd process."""
 
-    __slots__ = ("_ended", "_framer", "_idle", "_requests", "_server", "_task", "_transport")
+    __slots__ = (
+        "_ended",
+        "_framer",
+        "_full",
+        "_loop",
+        "_requests",
+        "_server",
+        "_task",
+        "_transport",
+        "asked",
+        "heard",
+        "instance",
+    )
 
     def __init__(self, server: PolicyServer) -> None:
         self._server = server
@@ -125,15 +176,19 @@ class PolicyConnection(asyncio.Protocol):
         self._requests: deque[bytes] = deque()
         self._task: asyncio.Task[Judgement] | None = None
         self._ended = False
+        self._full = False
+        self._loop = asyncio.get_running_loop()
+        self.heard = self._loop.time()
+        """When the last request ended, or the one that is unfinished began."""
+        self.asked = False
+        self.instance = ""
+        """The message that was asked about last."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         if not self._server.admit(self):
-            self._ended = True
-            self._transport.abort()
-            return
-        self._idle = _IdleClock(self, self._server.settings.idle)
+            self.cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
@@ -141,29 +196,41 @@ class PolicyConnection(asyncio.Protocol):
         self._requests.clear()
         if self._task is not None:
             self._task.cancel()
-        if hasattr(self, "_idle"):
-            self._idle.stop()
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        self._idle.touch()
+        begun = self._framer.unfinished
         try:
-            self._requests.extend(self._framer.feed(data))
+            requests = self._framer.feed(data)
         except ProtocolError as error:
             self.abort(str(error))
             return
+        if requests or not begun:  # else a peer that sends single octets would never be slow
+            self.heard = self._loop.time()
+        self._requests.extend(requests)
         if len(self._requests) > _HIGH_WATER:
             self._transport.pause_reading()
+        if self._task is None:
+            self._work()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its answers: nothing more is done for it until it does."""
+        self._full = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._full = False
         if self._task is None:
             self._work()
 
     def _work(self) -> None:
         """Answer the requests in order, until one has to wait."""
         out: list[bytes] = []
-        while self._requests and not self._ended:
+        while self._requests and not self._ended and not self._full:
+            self.asked = True
             try:
-                asked = self._server.ask(self._requests.popleft())
+                asked = self._server.ask(self._requests.popleft(), self)
                 if isinstance(asked, Question):
                     stepped = eager.start(asked.case.judge(asked.mail, self._server.settings.deadline))
                     if isinstance(stepped, asyncio.Task):
@@ -181,7 +248,8 @@ class PolicyConnection(asyncio.Protocol):
                 return
             out.append(asked)
         self._write(out)
-        if not self._ended and len(self._requests) <= _HIGH_WATER:
+        stays = not (self._ended or self._full or self._transport.is_closing())
+        if stays and len(self._requests) <= _HIGH_WATER:
             self._transport.resume_reading()
 
     def _write(self, out: list[bytes]) -> None:
@@ -194,6 +262,7 @@ class PolicyConnection(asyncio.Protocol):
 
     def _answered(self, question: Question, task: asyncio.Task[Judgement]) -> None:
         self._task = None
+        self.heard = self._loop.time()
         if task.cancelled():
             return
         try:
@@ -226,34 +295,19 @@ class PolicyConnection(asyncio.Protocol):
             _log.warning("connection closed without an answer: %s", why)
             self._transport.close()
 
-    def idled(self) -> None:
-        """Nothing was asked for too long: an smtpd that has gone, or a peer that stalls."""
-        if self._task is None:
-            self._ended = True
-            self._transport.close()
+    def cut(self) -> None:
+        """Close without a word, whatever waits to be written."""
+        self._ended = True
+        self._transport.abort()
 
-
-class _IdleClock:
-    """Closes a connection that is silent too long; costs one assignment a request."""
-
-    __slots__ = ("_connection", "_handle", "_last", "_loop", "_seconds")
-
-    def __init__(self, connection: PolicyConnection, seconds: float) -> None:
-        self._connection = connection
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
-        self._handle = self._loop.call_later(seconds, self._look)
-
-    def touch(self) -> None:
-        self._last = self._loop.time()
-
-    def stop(self) -> None:
-        self._handle.cancel()
-
-    def _look(self) -> None:
-        silent = self._loop.time() - self._last
-        if silent >= self._seconds:
-            self._connection.idled()
-        else:
-            self._handle = self._loop.call_later(self._seconds - silent, self._look)
+    def close_if_slow(self, now: float) -> None:
+        """Close a peer that dawdles, or that has nothing to ask for too long: its smtpd has gone."""
+        if self._task is not None:
+            return  # a judgement has its own deadline
+        settings = self._server.settings
+        dawdles = self._framer.unfinished or self._full or not self.asked
+        limit = min(settings.request, settings.idle) if dawdles else settings.idle
+        if now - self.heard > limit:
+            if self._framer.unfinished:
+                _log.warning("connection closed: a request took more than %.0f s", limit)
+            self.cut()

@@ -1,7 +1,9 @@
 """What lasts for one message: its case before the rules, found again by Postfix's `instance`.
 
 Postfix asks once for each recipient, again when an answer failed, and again at DATA. All of it is
-one message: nothing is looked up, scored or charged twice. The memory is bounded by number and age.
+one message: nothing is looked up, scored or charged twice. The memory is bounded by number and age;
+and a connection that asks about another message has done with the one before (SMTPD_POLICY_README),
+so that a client that begins messages and never ends them fills nothing.
 """
 
 from collections import OrderedDict
@@ -34,7 +36,8 @@ class Messages:
             return held[1]
         case = rules.open(Door.POLICYD, tools)
         self._held[instance] = (now, case)
-        if len(self._held) > MAX_MESSAGES:
+        longest_unused = next(iter(self._held.values()))
+        if len(self._held) > MAX_MESSAGES or now - longest_unused[0] >= MAX_AGE:
             self._held.popitem(last=False)
         return case
 
