@@ -1,7 +1,7 @@
 """A daemon with workers for the tests: each serves one file descriptor and answers with its pid.
 
 Usage: python workers_program.py SOCKET COUNT DRAIN [BEHAVIOUR]; says what happens on standard output.
-A client's line is answered with `<pid> <rules>` after the seconds that it names.
+A client's line is answered with `<pid> ` at once and `<rules>` after the seconds that it names.
 """
 
 import asyncio
@@ -62,8 +62,9 @@ class Owner:
             assert task is not None
             busy.add(task)
             seconds = float(await reader.readline())
+            writer.write(f"{os.getpid()} ".encode())
             await asyncio.sleep(seconds)
-            writer.write(f"{os.getpid()} {self.rules}".encode())
+            writer.write(self.rules.encode())
             writer.close()
             await writer.wait_closed()
             busy.discard(task)
