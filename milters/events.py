@@ -16,6 +16,7 @@ FAMILY_INET6: Final = "6"
 _FAMILIES: Final = frozenset("UL46")
 MAX_ARGUMENTS: Final = 100  # ESMTP parameters of one MAIL or RCPT
 MAX_MACROS: Final = 200
+MAX_COMMAND: Final = 16_384  # octets of what one SMTP command said; Postfix cuts its lines at 2,048
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ def decode(command: int, payload: bytes) -> Event:
     reader = _READERS.get(command)
     if reader is None:
         raise ProtocolError(f"unknown command {bytes([command])!r}")
+    if len(payload) > MAX_COMMAND and command not in _LARGE:
+        raise ProtocolError(f"a {bytes([command])!r} command of {len(payload)} octets")
     return reader(payload)
 
 
@@ -281,6 +284,7 @@ _BARE: Final[dict[type, int]] = {
     Quit: ord("Q"),
     QuitNewConnection: ord("K"),
 }
+_LARGE: Final = frozenset(b"LBE")  # a header field, a piece of the body
 _READERS: Final[dict[int, Callable[[bytes], Event]]] = {
     ord("O"): _negotiate,
     ord("D"): _macros,

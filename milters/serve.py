@@ -129,14 +129,17 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
+        begun = self._decoder.inside
         if self._quick is not None:
             self._acknowledge()
         try:
-            self._packets.extend(self._decoder.feed(data))
+            packets = self._decoder.feed(data)
         except ProtocolError as error:
             self.abort(str(error))
             return
+        if packets or not begun:  # else a peer that sends single octets would never be slow
+            self._heard = self._loop.time()
+        self._packets.extend(packets)
         if self._waiting is None:
             self._work()
         else:

@@ -147,8 +147,9 @@ class Session:
         return SILENCE if kind in _NEVER_ANSWERED or kind in self._silent else CONTINUE
 
     def _over(self) -> None:
-        """The message is over; nothing of it stays."""
+        """The message is over; nothing of it stays, its queue id and login neither."""
         self._message = None
+        self._message_macros = {}
         self._failed = False
         if self.in_message:
             self.state = State.READY
@@ -184,7 +185,7 @@ class Session:
         return SILENCE
 
     def _on_connect(self, event: Connect) -> Answer | Coroutine[Any, Any, Answer]:
-        self._message = None
+        self._message, self._message_macros = None, {}
         self._local = intake.is_local(event, self._client_macros)
         self._client = Mail(Stage.CONNECT, intake.connect_facts(event, self._client_macros))
         return self._ask(self._client, Connect)

@@ -107,3 +107,10 @@ def test_any_packet_is_an_event_or_a_protocol_error(command, payload):
     except ProtocolError:
         return
     assert type(decode(*encode(event))) is type(event)
+
+
+def test_a_command_longer_than_any_smtp_line_is_refused():
+    # Its text is kept for as long as the message lasts, once for each recipient.
+    with pytest.raises(ProtocolError, match="20002 octets"):
+        decode(ord("R"), b"<" + b"a" * 20_000 + b"\0")
+    assert decode(ord("L"), b"X\0" + b"a" * 20_000 + b"\0") == Header(b"X", b"a" * 20_000)

@@ -262,3 +262,14 @@ def test_a_judgement_without_end_is_given_up(monkeypatch, caplog):
         client.negotiate()
         assert client.ask(CLIENT)[0].code == 451
     assert "CancelledError" in caplog.text
+
+
+def test_a_peer_that_sends_a_packet_octet_by_octet_is_closed(caplog, monkeypatch):
+    monkeypatch.setattr("milters.serve._SWEEP", 0.02)
+    settings = MilterSettings("mx.example.org", packet=0.1)
+    with serving(settings, house(ScriptedRules())) as served, served.client() as client:
+        client.negotiate()
+        client.send_octets(b"\0\0\x10\0C")
+        with pytest.raises(OSError):
+            poll(lambda: client.send_octets(b"a"))  # it gives None: only the error ends this
+    assert "said nothing for" in caplog.text

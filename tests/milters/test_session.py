@@ -255,3 +255,15 @@ def test_a_quarantine_that_the_mta_does_not_know_is_deferred():
     old = Negotiate(6, Offer.ALL & ~Offer.QUARANTINE, Steps.ALL)
     *_, answer = play([old, CLIENT, FROM, TO, EndOfMessage()], rules)
     assert answer[0].code == 451
+
+
+@pytest.mark.parametrize(
+    "between", [[], [Abort()], [CLIENT]], ids=["after its end", "after an abort", "after XCLIENT"]
+)
+def test_queue_id_and_login_of_a_message_do_not_last_for_the_next(between):
+    records = Records()
+    known = macros("M", [("auth_authen", "alice"), ("i", "4A")])
+    one, two = [known, FROM, TO, EndOfMessage()], [FROM, TO, EndOfMessage()]
+    play([HELLO, CLIENT, *one, *between, *two], ScriptedRules({Stage.EOM: Continue()}), records)
+    told = [(mail.sasl_username, mail.queue_id) for _, mail, _ in records.seen]
+    assert told == [("alice", "4A"), ("", "")]
