@@ -19,6 +19,7 @@
  */
 #define _GNU_SOURCE
 #include "load.h"
+#include "jobs.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -28,17 +29,6 @@
 #define KINDS 32
 
 enum state { GREETING, XCLIENT, EHLO, MAIL, RCPT, DATA, CONTENT, RSET, QUIT, IDLE };
-
-struct job {
-    char *address, *name, *helo;
-    struct text sender, recipient;
-    const struct text *message;
-};
-
-struct message {
-    char *path;
-    struct text text;
-};
 
 struct session {
     int fd;
@@ -55,10 +45,7 @@ struct session {
 
 static struct {
     struct address address;
-    struct job *jobs;
-    size_t job_count;
-    struct message *messages;
-    size_t message_count;
+    struct jobs jobs;
     uint64_t first, begun, wanted, started, ends, warm_until;
     long per_session;
     int xclient, no_pipelining, epoll;
@@ -69,85 +56,6 @@ static struct {
     struct { int code; uint64_t count; } kind[KINDS];
     unsigned kinds;
 } load;
-
-/* -- reading jobs ------------------------------------------------------------------------------ */
-
-/* The message as it goes over the wire: CRLF, dots doubled (RFC 5321 4.5.2), the final dot. */
-static void read_message(struct message *m)
-{
-    size_t length, o = 0;
-    char *bytes = read_file(m->path, &length), *wire = malloc(length * 3 + 16);
-    if (wire == NULL)
-        die("memory");
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] == '.' && (i == 0 || bytes[i - 1] == '\n'))
-            wire[o++] = '.';
-        if (bytes[i] == '\n' && (i == 0 || bytes[i - 1] != '\r'))
-            wire[o++] = '\r';
-        wire[o++] = bytes[i];
-    }
-    if (o < 2 || memcmp(wire + o - 2, "\r\n", 2) != 0) {
-        memcpy(wire + o, "\r\n", 2);
-        o += 2;
-    }
-    memcpy(wire + o, ".\r\n", 3);
-    m->text.bytes = wire;
-    m->text.length = o + 3;
-    text_find_marks(&m->text);
-    free(bytes);
-}
-
-/* Pointers into `messages` would move while it grows: count first. */
-static const struct text *message_at(char *path)
-{
-    for (size_t i = 0; i < load.message_count; i++)
-        if (strcmp(load.messages[i].path, path) == 0)
-            return &load.messages[i].text;
-    struct message *m = &load.messages[load.message_count++];
-    m->path = path;
-    read_message(m);
-    return &m->text;
-}
-
-static struct text text_of(char *field)
-{
-    struct text t = { .bytes = field, .length = strlen(field) };
-    if (t.length > 500)
-        die("an address is too long");
-    text_find_marks(&t);
-    return t;
-}
-
-static void read_jobs(const char *path)
-{
-    size_t length, lines = 0;
-    char *bytes = read_file(path, &length), *line, *rest = bytes;
-    for (size_t i = 0; i < length; i++)
-        lines += bytes[i] == '\n';
-    load.jobs = calloc(lines + 1, sizeof *load.jobs);
-    load.messages = calloc(lines + 1, sizeof *load.messages);
-    if (load.jobs == NULL || load.messages == NULL)
-        die("memory");
-    while ((line = strsep(&rest, "\n")) != NULL) {
-        char *field[6];
-        if (*line == 0)
-            continue;
-        for (int f = 0; f < 6; f++)
-            if ((field[f] = strsep(&line, "\t")) == NULL)
-                die("a job needs six fields between tabs");
-        struct job *job = &load.jobs[load.job_count++];
-        job->address = field[0];
-        job->name = field[1];
-        job->helo = field[2];
-        if (strlen(field[0]) + strlen(field[1]) + strlen(field[2]) > 800)
-            die("a client is too long");
-        job->sender = text_of(field[3]);
-        job->recipient = text_of(field[4]);
-        job->message = message_at(field[5]);
-    }
-    if (load.job_count == 0)
-        die("the file holds no job");
-}
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
@@ -268,7 +176,7 @@ static void start_session(struct session *s)
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = s };
     epoll_ctl(load.epoll, EPOLL_CTL_ADD, s->fd, &event);
     s->state = GREETING;
-    s->first = &load.jobs[(load.first + load.begun) % load.job_count];
+    s->first = job_number(&load.jobs, load.first + load.begun);
     s->mails = 0;
     s->received = s->sent = s->to_send = 0;
 }
@@ -300,7 +208,7 @@ static void next_mail(struct session *s)
     }
     s->mails++;
     s->number = load.first + load.begun++;
-    s->job = &load.jobs[s->number % load.job_count];
+    s->job = job_number(&load.jobs, s->number);
     s->began = now;
     s->failed = 0;
     s->state = MAIL;
@@ -543,7 +451,7 @@ int main(int argc, char **argv)
         || (seconds == 0 && load.wanted == UINT64_MAX))
         usage();
     load.address = parse_address(address);
-    read_jobs(jobs);
+    read_jobs(&load.jobs, jobs);
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
     load.sessions = calloc(load.session_count, sizeof *load.sessions);
     if (load.epoll < 0 || load.sessions == NULL)
