@@ -3,15 +3,14 @@
 Octets that are no UTF-8 are kept as surrogates.
 """
 
-import ipaddress
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from milters.events import FAMILY_INET, FAMILY_INET6, Connect, Header, Helo, MailFrom, RcptTo
 from postward.address import Address, parse
 from postward.helo import neutered
 from postward.mail import HeaderField, IPAddress
+from postward.network import address_of
 
 Macros = Mapping[str, str]
 Facts = dict[str, Any]
@@ -86,15 +85,9 @@ def header_field(event: Header, leading_space: bool) -> HeaderField:
 
 
 def _address(event: Connect) -> IPAddress | None:
-    return _ip(event.address) if event.family in (FAMILY_INET, FAMILY_INET6) else None
-
-
-@lru_cache(maxsize=4096)
-def _ip(address: bytes) -> IPAddress | None:
-    try:
-        return ipaddress.ip_address(text(address).removeprefix("IPv6:"))
-    except ValueError:
+    if event.family not in (FAMILY_INET, FAMILY_INET6):
         return None
+    return address_of(text(event.address).removeprefix("IPv6:"))
 
 
 def _names(event: Connect, macros: Macros) -> tuple[str, str]:

@@ -4,16 +4,16 @@ Postfix evaluates client, HELO and sender restrictions at RCPT (`smtpd_delay_rej
 request tells everything up to its `protocol_state`. Attributes may be absent, empty or `0`.
 """
 
-import ipaddress
 from collections.abc import Mapping
-from functools import lru_cache
 
 from policyd.wire import ProtocolError
 from postward.address import parse as parse_address
 from postward.helo import neutered
-from postward.mail import IPAddress, Mail
+from postward.mail import Mail
+from postward.network import address_of
 from postward.stage import Stage
 
+_MAX_QUEUE_ID = 64  # Postfix's have 10 to 20 characters
 STAGES: dict[str, Stage] = {
     "CONNECT": Stage.CONNECT,
     "EHLO": Stage.HELO,
@@ -38,15 +38,6 @@ STAGES: dict[str, Stage] = {
 }
 
 
-@lru_cache(maxsize=8192)
-def client_address(text: str) -> IPAddress | None:
-    """The client's address; `None` when Postfix does not know one (`unknown`, empty)."""
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
 def stage_of(attributes: Mapping[str, str]) -> Stage:
     """The stage of a request. Raises ProtocolError for a state that is not known."""
     state = attributes.get("protocol_state", "")
@@ -61,7 +52,7 @@ def mail_of(attributes: Mapping[str, str]) -> Mail:
     get = attributes.get
     stage = stage_of(attributes)
     known: dict[str, object] = {
-        "client_address": client_address(get("client_address", "")),
+        "client_address": address_of(get("client_address", "")),
         "client_name": get("client_name", "unknown"),
         "reverse_client_name": get("reverse_client_name", "unknown"),
         "client_port": _number(get("client_port", "")),
@@ -85,8 +76,13 @@ def mail_of(attributes: Mapping[str, str]) -> Mail:
         known["recipient"] = parse_address(get("recipient", ""))
     elif stage >= Stage.DATA:
         known["recipient_count"] = _number(get("recipient_count", ""))
-        known["queue_id"] = get("queue_id", "")
+        known["queue_id"] = _queue_id(get("queue_id", ""))
     return Mail(stage, known)
+
+
+def _queue_id(text: str) -> str:
+    """Letters and digits (Postfix: postconf(5) enable_long_queue_ids); empty for anything else."""
+    return text if text.isascii() and text.isalnum() and len(text) <= _MAX_QUEUE_ID else ""
 
 
 def _number(text: str) -> int:

@@ -6,12 +6,18 @@ no component ever takes another domain for the sender's (RFC 5321 4.1.2; THREATS
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from encodings.idna import nameprep
 from functools import lru_cache
 
 MAX_ADDRESS = 1024  # octets; RFC 5321 4.5.3.1.3 allows 256, Postfix forwards more
 MAX_DOMAIN = 255  # RFC 1035 2.3.4
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")  # RFC 3490 3.1
+# IDNA2008 keeps what IDNA2003 mapped to other letters (RFC 5894 7.2): two domains, two owners.
+_KEPT = re.compile("([\u00df\u03c2])")  # sharp s, final sigma
+_JOINERS = re.compile("[\u200c\u200d]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,12 @@ class Address:
 NULL = Address("", "", None)
 
 
-@lru_cache(maxsize=4096)
 def parse(raw: str) -> Address:
     """Read an envelope address as either door gives it. Never raises."""
+    return _parse(raw) if len(raw) <= MAX_ADDRESS else _read(raw)  # what is too long is not kept
+
+
+def _read(raw: str) -> Address:
     text = raw.strip(" \t")
     if len(text) >= 2 and text[0] == "<" and text[-1] == ">":
         text = text[1:-1]
@@ -70,6 +79,9 @@ def parse(raw: str) -> Address:
     return Address(text, local, domain)
 
 
+_parse = lru_cache(maxsize=4096)(_read)
+
+
 def normal_domain(name: str) -> str | None:
     """The domain in lower case and A-labels, without a final dot; `None` when it cannot be one.
 
@@ -82,8 +94,10 @@ def normal_domain(name: str) -> str | None:
         return None
     if not name.isascii():
         try:
-            name = ".".join(_a_label(label) for label in name.split("."))
+            name = ".".join(_a_label(label) for label in name.translate(_DOTS).split("."))
         except UnicodeError:
+            return None
+        if len(name) > MAX_DOMAIN:
             return None
     for label in name.split("."):
         if not 0 < len(label) <= 63 or not _LABEL.issuperset(label):
@@ -92,8 +106,18 @@ def normal_domain(name: str) -> str | None:
 
 
 def _a_label(label: str) -> str:
-    """One label in its ASCII form (RFC 3490 ToASCII, the codec that ships with Python)."""
-    return label if label.isascii() else label.encode("idna").decode("ascii").lower()
+    """One label in its ASCII form: RFC 3490 ToASCII, but for the letters that RFC 5892 allows again.
+
+    Raises UnicodeError. Joiners, which are allowed in some words only, are refused.
+    """
+    if label.isascii():
+        return label
+    if _JOINERS.search(label):
+        raise UnicodeError("a joiner")
+    if not _KEPT.search(label):
+        return label.encode("idna").decode("ascii").lower()
+    prepared = "".join(part if _KEPT.fullmatch(part) else nameprep(part) for part in _KEPT.split(label))
+    return "xn--" + prepared.encode("punycode").decode("ascii")
 
 
 def _literal(name: str) -> str | None:

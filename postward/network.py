@@ -1,10 +1,37 @@
-"""The network that a client counts by: /24 for IPv4, /64 for IPv6 (what postgrey and rspamd do too)."""
+"""Client addresses: read in one way at both doors, and the network that a client counts by."""
+
+import ipaddress
+from functools import lru_cache
 
 from postward.mail import IPAddress
 
+_MAX_TEXT = 45  # octets: an IPv6 address that ends in an IPv4 address
+
+
+def address_of(text: str) -> IPAddress | None:
+    """The address that `text` spells, `None` where it is none (`unknown`, empty).
+
+    An IPv4 address in an IPv6 one is that IPv4 address, or no list of networks would know it. A zone
+    (RFC 4007) can hold any characters; Postfix never tells one.
+    """
+    return _read(text) if len(text) <= _MAX_TEXT else None
+
+
+@lru_cache(maxsize=8192)
+def _read(text: str) -> IPAddress | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return None
+        return address.ipv4_mapped or address
+    return address
+
 
 def network_of(address: IPAddress) -> str:
-    """A short key, the same for all addresses of one network: `c63364/24`, `20010db800000001/64`."""
+    """A short key, the same for all addresses of its /24 (IPv4) or /64 (IPv6, as postgrey and rspamd do): `c63364/24`, `20010db800000001/64`."""
     if address.version == 4:
         return f"{int(address) >> 8:x}/24"
     return f"{int(address) >> 64:x}/64"

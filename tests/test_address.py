@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postward import address
 from postward.address import MAX_ADDRESS, NULL, normal_domain, parse
 
 
@@ -133,3 +134,28 @@ def test_nothing_is_raised_for_any_text_in_its_letters(raw: str) -> None:
 )
 def test_normal_domains(name: str, normal: str | None) -> None:
     assert normal_domain(name) == normal
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [
+        ("straße.example", "xn--strae-oqa.example"),  # RFC 5894 7.2: not strasse.example
+        ("βόλος.example", "xn--nxasmm1c.example"),
+        ("STRAẞE.example", "xn--strae-oqa.example"),
+        ("\uff42\uff41\uff44.example", "bad.example"),
+        ("bad。example", "bad.example"),
+        ("straße。example", "xn--strae-oqa.example"),
+        ("legit.example\u2000", None),
+        ("le\u200dgit.example", None),
+        ("ß b.example", None),
+        (".".join(["é"] * 100), None),  # 700 octets in ASCII
+    ],
+)
+def test_a_name_never_becomes_the_name_of_another_owner(name: str, domain: str | None) -> None:
+    assert normal_domain(name) == domain
+
+
+def test_what_is_too_long_is_not_kept() -> None:
+    before = address._parse.cache_info().currsize
+    assert parse("a" * (MAX_ADDRESS + 1)).problem == "address too long"
+    assert address._parse.cache_info().currsize == before

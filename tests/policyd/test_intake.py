@@ -78,3 +78,8 @@ def test_a_size_that_is_no_count_is_nothing(size: str) -> None:
 @pytest.mark.parametrize("address", ["", "unknown", "1.2.3", "::ffff:1.2.3.4.5"])
 def test_a_client_address_that_is_none_is_not_known(address: str) -> None:
     assert mail_of({**RCPT, "client_address": address}).client_address is None
+
+
+@pytest.mark.parametrize("text", ["4A; m=0", "4A\x1b", "é", "A" * 65])
+def test_a_queue_id_that_postfix_cannot_have_made_is_none(text: str) -> None:
+    assert mail_of({"protocol_state": "DATA", "queue_id": text}).queue_id == ""
