@@ -23,6 +23,7 @@ from postward.printable import printable
 
 MAX_WAITING = 1_000_000  # octets that wait for a slow reader
 _CHUNK = 4096  # PIPE_BUF: a write of whole lines up to here is not torn by other processes
+_MAX_VALUE = 512  # characters of one value
 _RETRY = 0.05  # seconds until a full pipe is tried again
 _SYSLOG = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -185,13 +186,20 @@ def set_up(form: str, level: str, fd: int = 2) -> Log:
     return log
 
 
-@lru_cache(maxsize=4096)
 def quoted(text: str) -> str:
-    """A value as one word of a text line: quoted when it is empty or holds a blank, `=`, `"` or `\\`."""
-    text = printable(text)
-    if text and not (" " in text or "=" in text or '"' in text or "\\" in text):
+    """A value as one word of a text line: quoted when it is empty or holds a blank, `=`, `"` or `\\`.
+
+    A quote and a backslash of the text itself get a backslash, or a mail could write fields of its own.
+    """
+    return _quoted(text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 3] + "...")
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    text = printable(text.replace("\\", "\\\\").replace('"', '\\"'), 2 * _MAX_VALUE)
+    if text and not (" " in text or "=" in text or "\\" in text):
         return text
-    return '"' + text.replace('"', '\\"') + '"'
+    return f'"{text}"'
 
 
 def _json_value(value: Any) -> Any:

@@ -66,6 +66,9 @@ def test_an_event_is_one_json_object(pipe: tuple[int, int]) -> None:
         ('say "x"', '"say \\"x\\""'),
         ("a\nb", '"a\\nb"'),
         ("\x1b]0;x\x07", '"\\x1b]0;x\\x07"'),
+        ('\\" decision=accept "', '"\\\\\\" decision=accept \\""'),
+        ("\\x1b", '"\\\\x1b"'),
+        ("x" * 9999, "x" * 509 + "..."),
     ],
 )
 def test_a_value_is_one_word(value: str, word: str) -> None:
