@@ -8,6 +8,7 @@ import asyncio
 
 from milters.settings import MilterSettings
 from postward.daemon.configuration import Configuration
+from postward.daemon.directories import warn_of_closed_doors
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, live
@@ -38,6 +39,7 @@ async def serve(
             await server.start(_address(section.listen[0]), section.socket_mode)
         except milter.error as error:
             raise CannotStart(f"cannot listen on {section.listen[0]}: {error}") from None
+        warn_of_closed_doors(section.listen)
         await live(desk, Reloader(house, configuration), notifier)
         finished = await server.drain(drain)
     log.sink.detach()

@@ -16,6 +16,7 @@ from postward import trace
 from postward.daemon import libmilter
 from postward.daemon import log as daemon_log
 from postward.daemon.configuration import Configuration, configure, reconfigure
+from postward.daemon.directories import make_missing, warn_of_closed_doors
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, run
@@ -35,10 +36,12 @@ def main(directory: Path) -> int:
     configuration = configure(directory)
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
+    make_missing(settings)
     key = findings_key(settings.findings_key)
     if settings.milter.transport == "libmilter":
         return run(libmilter.serve(configuration, door_settings(configuration), log, key, drain=DRAIN))
     listeners = bind(settings.milter.listen, settings.milter.socket_mode)
+    warn_of_closed_doors(settings.milter.listen)
     parent = Parent(configuration, log, key, listeners)
     try:
         return Workers(settings.milter.workers, parent, DRAIN).run()

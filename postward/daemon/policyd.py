@@ -9,6 +9,7 @@ from pathlib import Path
 from policyd.serve import PolicyServer, PolicySettings
 from postward.daemon import log as daemon_log
 from postward.daemon.configuration import Configuration, configure
+from postward.daemon.directories import make_missing, warn_of_closed_doors
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, live, run
@@ -26,8 +27,10 @@ def main(directory: Path) -> int:
     configuration = configure(directory)
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
+    make_missing(settings)
     key = findings_key(settings.findings_key)
     listeners = bind(settings.policyd.listen, settings.policyd.socket_mode)
+    warn_of_closed_doors(settings.policyd.listen)
     gc.collect()
     gc.freeze()  # what the rules hold stays; the collector need not look at it again
     gc.set_threshold(*GARBAGE)

@@ -1,7 +1,9 @@
 """What a daemon needs before it can serve: listening sockets and the key that both doors share."""
 
 import errno
+import grp
 import os
+import pwd
 import secrets
 import socket
 import stat
@@ -63,10 +65,27 @@ def findings_key(path: Path) -> bytes:
             )
         key = path.read_bytes()
     except OSError as error:
-        raise CannotStart(f"findings_key: {path}: {error.strerror}") from None
+        raise CannotStart(f"findings_key: {path}: {_key_trouble(error, path)}") from None
     if len(key) < _KEY_OCTETS:
         raise CannotStart(f"findings_key: {path} holds {len(key)} octets, not {_KEY_OCTETS}: remove it")
     return key
+
+
+def install_line(directory: Path, group: str = "") -> str:
+    """The command that makes `directory` for the user of this process, and for `group` if it is given."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        group = group or grp.getgrgid(os.getegid()).gr_name
+    except KeyError:  # a container may run us by a number without a name
+        user, group = str(os.geteuid()), group or str(os.getegid())
+    return f"install -d -o {user} -g {group} -m 0750 {directory}"
+
+
+def _key_trouble(error: OSError, path: Path) -> str:
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):
+        return f"{why}; it needs a directory that is ours: {install_line(path.parent)}"
+    return why
 
 
 def _make_key(path: Path) -> None:
@@ -142,7 +161,8 @@ def _clear_stale(path: str) -> None:
 
 def _why(error: OSError, path: str) -> str:
     if error.errno == errno.ENOENT:
-        return f"there is no directory {Path(path).parent}"
+        parent = Path(path).parent
+        return f"there is no directory {parent}; make it: {install_line(parent, 'postfix')}"
     return error.strerror or str(error)
 
 

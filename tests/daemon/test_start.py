@@ -45,7 +45,7 @@ def test_a_file_is_never_removed(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match=f"there is no directory {tmp_path}/no"):
+    with pytest.raises(CannotStart, match=f"there is no directory {tmp_path}/no; make it: install -d"):
         bind([Listen(path=f"{tmp_path}/no/s")], 0o660)
 
 
@@ -116,7 +116,7 @@ def test_a_short_key_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_key_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match="No such file or directory"):
+    with pytest.raises(CannotStart, match=f"install -d -o \\S+ -g \\S+ -m 0750 {tmp_path}/no"):
         findings_key(tmp_path / "no" / "findings.key")
 
 
