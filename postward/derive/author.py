@@ -9,7 +9,6 @@ in the length of the field.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
 
 from postward.address import Address, normal_domain
 from postward.mail import Mail
@@ -17,13 +16,14 @@ from postward.tools import Tools
 
 MAX_FIELD = 65_536  # octets
 MAX_AUTHORS = 100
+MAX_FIELDS = 10  # From fields that are read: more than one is wrong already
 _MAX_COMMENT_DEPTH = 20
 _MAX_TOKENS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Authors:
-    """`fields`: how many From fields there are; `addresses`: those of all of them, in order.
+    """`fields`: how many From fields there are; `addresses`: those of the first MAX_FIELDS, in order.
 
     `problem` says why a field could not be read; the addresses are then not to be trusted.
     """
@@ -47,14 +47,15 @@ async def _authors(mail: Mail) -> Authors:
     # `From :` is obsolete, and still a From field for many readers (RFC 5322 4.5; THREATS A6).
     values = [each.value for each in mail.headers if each.name.strip().lower() == b"from"]
     found: list[Address] = []
-    for value in values:
+    for value in values[:MAX_FIELDS]:
         try:
             found += parse_from(value)
         except Unparsable as error:
             return Authors(len(values), tuple(found[:MAX_AUTHORS]), str(error))
         if len(found) > MAX_AUTHORS:
             return Authors(len(values), tuple(found[:MAX_AUTHORS]), f"more than {MAX_AUTHORS} authors")
-    return Authors(len(values), tuple(found))
+    problem = f"more than {MAX_FIELDS} From fields" if len(values) > MAX_FIELDS else ""
+    return Authors(len(values), tuple(found), problem)
 
 
 class Unparsable(ValueError):
@@ -84,6 +85,7 @@ class _Token:
     """A quoted string with a quoted pair in it."""
 
 
+_END = _Token("end", "")
 _SPACE = re.compile(r"[ \t\r\n]+")
 _ATOM = re.compile(r'[^\x00-\x20\x7f()<>@,;:\\".\[\]]+')
 _QUOTED = re.compile(r'[^"\\\x00]*')
@@ -300,12 +302,13 @@ def _dotted(tokens: list[_Token], kinds: tuple[str, ...], *, lenient: bool) -> s
 
 def _check_display_name(tokens: list[_Token], address: Address) -> None:
     """A bare address as display name is common, and harmless where it names the same domain."""
-    for place, token in enumerate(tokens):
-        if token.kind != "@":
+    named: list[str] | None = None
+    for token in (*tokens, _END):  # each is looked at once: a header may hold thousands of `@`
+        if named is not None and token.kind in ("atom", ".", "literal"):
+            named.append(token.text)
             continue
-        following = takewhile(
-            lambda each: each.kind in ("atom", ".", "literal"), islice(tokens, place + 1, None)
-        )
-        named = "".join(each.text for each in following)
-        if ("." in named or named.startswith("[")) and normal_domain(named) != address.domain:
-            raise Unparsable("another address before the one in angle brackets")
+        if named is not None:
+            name = "".join(named)
+            if ("." in name or name.startswith("[")) and normal_domain(name) != address.domain:
+                raise Unparsable("another address before the one in angle brackets")
+        named = [] if token.kind == "@" else None

@@ -30,6 +30,9 @@ _MAX_AHEAD = 40  # queries that may have been begun before it is certain that th
 _MAX_RECORD = 8_192
 _MAX_TERM = 512  # octets; pyspf's patterns need time that grows with the square of this
 _MAX_NAME = 253  # RFC 7208 7.3
+_MAX_ADDRESSES = (
+    100  # of one name; a reply of 16 kB holds a thousand, and a policy may name a hundred of those
+)
 _MAX_EXPLANATION = 300
 _MAX_PROBLEM = 200
 _MAX_TTL = 86_400
@@ -216,7 +219,7 @@ class _Query(pyspf.query):  # type: ignore[misc]  # pyspf has no types
         if answer is None:
             return list(_STANDS_IN.get(key[0], ()))
         if isinstance(answer, Records):
-            return list(answer.values)
+            return list(answer.values[:_MAX_ADDRESSES] if key[0] in ("A", "AAAA") else answer.values)
         if isinstance(answer, Trouble):
             raise pyspf.TempError(f"DNS {answer.why}", key[1])
         if not ignore_void:

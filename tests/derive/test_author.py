@@ -2,12 +2,23 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postward.derive.author import MAX_AUTHORS, Authors, Unparsable, authors, parse_from
+from postward.address import Address
+from postward.derive.author import (
+    MAX_AUTHORS,
+    MAX_FIELDS,
+    Authors,
+    Unparsable,
+    _check_display_name,
+    _Token,
+    authors,
+    parse_from,
+)
 from postward.mail import HeaderField, Mail
 from postward.stage import Stage
 from tests.pretend import tools
@@ -130,8 +141,23 @@ def test_a_broken_field_says_why() -> None:
 
 def test_ten_thousand_fields_are_bounded() -> None:
     found = _authors(*[(b"From", b" a@b.org")] * 10_000)
-    assert (found.fields, len(found.addresses)) == (10_000, MAX_AUTHORS)
-    assert found.problem == f"more than {MAX_AUTHORS} authors"
+    assert (found.fields, len(found.addresses)) == (10_000, MAX_FIELDS)
+    assert found.problem == f"more than {MAX_FIELDS} From fields"
+
+
+def test_thousands_of_ats_before_an_address_are_looked_at_once() -> None:
+    looked_at = 0
+
+    class Counted(list[_Token]):
+        def __iter__(self) -> Iterator[_Token]:
+            nonlocal looked_at
+            for token in list.__iter__(self):
+                looked_at += 1
+                yield token
+
+    at, word = _Token("@", "@"), _Token("atom", "a")
+    _check_display_name(Counted([word, at] * 3_000), Address("a@b.org", "a", "b.org"))
+    assert looked_at == 6_000
 
 
 _BITS = [

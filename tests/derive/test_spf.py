@@ -201,6 +201,13 @@ def test_a_crafted_policy_costs_little(record: str) -> None:
     assert time.process_time() - began < 0.5
 
 
+def test_a_name_with_a_thousand_addresses_costs_little() -> None:
+    dns = ZoneDns('b.example. TXT "v=spf1 a:many.example -all"')
+    dns.add("many.example", "A", *(f"10.0.{number // 250}.{number % 250}" for number in range(1_000)))
+    dns.add("many.example", "A", "192.0.2.1")  # beyond what is looked at
+    assert _spf(dns, _mail("a@b.example")).result == "fail"
+
+
 def test_a_policy_that_takes_for_ever_is_temperror() -> None:
     clock = Clock()
 
