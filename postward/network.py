@@ -31,7 +31,10 @@ def _read(text: str) -> IPAddress | None:
 
 
 def network_of(address: IPAddress) -> str:
-    """A short key, the same for all addresses of its /24 (IPv4) or /64 (IPv6, as postgrey and rspamd do): `c63364/24`, `20010db800000001/64`."""
+    """A short key, the same for all of a /24 (IPv4) or /64 (IPv6), as postgrey and rspamd have it.
+
+    Such as `c63364/24` and `20010db800000001/64`.
+    """
     if address.version == 4:
         return f"{int(address) >> 8:x}/24"
     return f"{int(address) >> 64:x}/64"

@@ -41,7 +41,9 @@ class Greylisted:
         address = mail.client_address
         if address is None:
             return Clear("sendmail(1)")
-        key = f"{network_of(address)}|{mail.sender.text.lower()}|{mail.recipient.text.lower()}"
+        sender, recipient = mail.sender.text.lower(), mail.recipient.text.lower()
+        # With its length, because both may hold any character: no other pair has this key.
+        key = f"{network_of(address)}|{len(sender)}|{sender}|{recipient}"
         now = tools.clock.wall()
         try:
             meeting = await tools.store.greylist.meet(

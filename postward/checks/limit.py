@@ -62,7 +62,7 @@ class Limit:
             return Clear(f"no {self.of}")
         instance, amount = mail.instance, 1
         if self.count == "attempts":
-            instance = f"{instance}|{mail.recipient.text}"
+            instance = f"{instance}|{mail.recipient.text}" if instance else ""
         elif self.count == "recipients":
             amount = mail.recipient_count
         try:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from postward.address import Address, parse
+from postward.address import Address, normal_domain, parse
 from postward.checks import Cost
 from postward.finding import CLEAR, Finding, Hit
 from postward.mail import Mail
@@ -66,6 +66,8 @@ class Listed:
                 return entries.match_client(mail.client_address, mail.client_name, now)
             case "helo":
                 name = mail.helo_name
+                # Lists hold A-labels: a HELO in U-labels is the same name.
+                name = name if name.isascii() else normal_domain(name) or name
                 return entries.match_domain(name, now) if name else None
             case "sender":
                 return entries.match_address(mail.sender, now)

@@ -125,3 +125,11 @@ def test_a_store_that_is_down_cannot_tell() -> None:
     store = MemoryStore()
     store.greylist.meet = down  # type: ignore[method-assign]  # the fault under test
     assert _look(_kit(Clock(), store)) == Unsure("store: disk full")
+
+
+def test_no_other_sender_and_recipient_count_as_these() -> None:
+    kit = _kit(clock := Clock())
+    _look(kit, sender=parse("a|b@example.net"), recipient=parse("c@example.org"))
+    clock.pass_by(300)
+    other = _look(kit, sender=parse("a"), recipient=parse("b@example.net|c@example.org"))
+    assert isinstance(other, Hit)

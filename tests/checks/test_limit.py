@@ -171,3 +171,9 @@ def test_a_store_that_is_down_cannot_tell() -> None:
     store.counters.hit = down  # type: ignore[method-assign]  # the fault under test
     sender = Sender(Limit("login", "messages", TWO_A_MINUTE), store)
     assert sender.send() == Unsure("store: disk full")
+
+
+def test_attempts_without_an_instance_are_all_counted() -> None:
+    sender = _messages(of="client", count="attempts")
+    found = [sender.send(instance="") for _ in range(3)]
+    assert isinstance(found[2], Hit)

@@ -92,3 +92,8 @@ def test_a_login_is_an_address_or_a_name(login: str, local: str, domain: str | N
 
 def test_a_bare_login_is_listed_by_its_name() -> None:
     assert isinstance(_look("login", "carol@", sasl_username="Carol"), Hit)
+
+
+def test_a_helo_in_u_labels_is_on_the_list_too() -> None:
+    assert isinstance(_look("helo", ".böse.example", helo_name="mx.BÖSE.example"), Hit)
+    assert _look("helo", ".böse.example", helo_name="mx.bö se.example") == CLEAR
