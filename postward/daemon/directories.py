@@ -40,7 +40,7 @@ def warn_of_closed_doors(listens: Iterable[Listen]) -> None:
         closed = closed_to(_MAIL_OWNER, address.path) if address.path else ""
         if closed:
             _log.warning(
-                "Postfix will not reach %s: user %s may not open %s; run the daemon with group %s",
+                "Postfix will not reach %s: user %s may not open %s; let its group be %s",
                 address, _MAIL_OWNER, closed, _MAIL_OWNER,
             )  # fmt: skip
 
