@@ -152,12 +152,17 @@ def load_settings(directory: Path) -> Settings:
 
 def settings_of(document: Document) -> Settings:
     """The settings that a document holds. Raises ConfigErrors."""
-    if document.data is None:
-        return Settings()
+    problems = list(document.problems)
+    settings = Settings()
     try:
-        return Settings.model_validate(document.data)
+        if document.data is not None:
+            settings = Settings.model_validate(document.data)
     except ValidationError as error:
-        raise ConfigErrors(_problem(document, detail) for detail in error.errors()) from None
+        found = (_problem(document, detail) for detail in error.errors())
+        problems += (each for each in found if each.path not in document.broken)
+    if problems:
+        raise ConfigErrors(problems)
+    return settings
 
 
 def _problem(document: Document, detail: ErrorDetails) -> Problem:

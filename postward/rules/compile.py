@@ -13,6 +13,7 @@ from postward.rules.conditions import Condition
 from postward.rules.judgement import Judged
 from postward.rules.options import check_with
 from postward.rules.outcomes import DOORS, WATCH, Outcome
+from postward.rules.parts import Parts
 from postward.rules.reader import Reader, Value
 from postward.rules.rule import Gate, Mode, Phase, Rule
 from postward.rules.text import PLACEHOLDERS, Template
@@ -24,6 +25,7 @@ KEYS = (
 )  # fmt: skip
 _STAGES = tuple(stage.word for stage in Stage)
 _DOORS = tuple(door.value for door in Door)
+_ALL_SAY = {name: text for check in CHECKS.values() for name, text in check.says.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,54 +52,90 @@ class Compiler:
         `optional`: a rule that no door in use can judge is left out, and that is no problem.
         """
         before = len(self.reader.problems)
-        check = self._check(members, whole)
-        when, unless = self._conditions(members, "when"), self._conditions(members, "unless")
-        then = self._outcome(members, "then", whole)
-        unsure = self._outcome(members, "unsure", whole)
-        mode = grammar.mode(self.reader, members["mode"]) if "mode" in members else (Mode.ENFORCE, 1.0)
-        until = grammar.last_day(self.reader, members["until"]) if "until" in members else None
-        reason, remedy = self._text(members, "reason", check), self._text(members, "remedy", check)
-        wanted = self._wanted(members)
-        if len(self.reader.problems) > before or check is None or then is None or mode is None:
+        if "check" not in members:
+            self.reader.complain(whole, "needs check:")
+        if "then" not in members:
+            self.reader.complain(whole, "needs then:")
+        parts = self._parts(members, whole)
+        place = self._place(parts, members, whole, optional)
+        check, then, mode = parts.check, parts.then, parts.mode
+        if len(self.reader.problems) > before or place is None or not check or not then or not mode:
             return None
-        unsure = unsure or WATCH
-        needs = _needs(check, (*when, *unless), (then, unsure))
-        placed = self._placed(needs, check, (then, unsure), wanted)
-        if isinstance(placed, str):
-            if not optional:
-                self._misplaced(members, whole, placed, wanted[0])
-            return None
-        door, stage = placed
-        self._texts_in_time(members, (("reason", reason), ("remedy", remedy)), door, stage, needs)
+        door, stage = place
         name = str(members["name"].data)
         return Rule(
             name=name,
             order=self._order.setdefault(name, len(self._order)),
             check=check,
             look_key=self._looks.setdefault(check, len(self._looks)),
-            gate=self._gate(when, unless, until),
+            gate=self._gate(parts),
             then=then,
-            unsure=unsure,
+            unsure=parts.unsure or WATCH,
             mode=mode[0],
             share=mode[1],
             door=door,
             stage=stage,
-            phase=_phase(check, then, (*when, *unless)),
-            per_recipient="recipient" in needs,
-            reason=reason,
-            remedy=remedy,
+            phase=_phase(check, then, parts.conditions),
+            per_recipient="recipient" in parts.needs,
+            reason=parts.reason,
+            remedy=parts.remedy,
             clear=Judged(name, check.name, CLEAR, "", 0.0, mode[0].value, 0.0),
         )
 
-    def _check(self, members: Mapping[str, Value], whole: Value) -> Check | None:
-        if "check" not in members:
-            self.reader.complain(whole, "needs check:")
+    def look_over(self, members: Mapping[str, Value], whole: Value) -> None:
+        """Note what is wrong with the keys of a rule that is refused already; none may be missing."""
+        self._place(self._parts(members, whole), members, whole, optional=False)
+
+    def _parts(self, members: Mapping[str, Value], whole: Value) -> Parts:
+        """What the members say, each read whatever is wrong with the others."""
+        before = len(self.reader.problems)
+        kind = self._kind(members)
+        return Parts(
+            kind=kind,
+            check=self._check(kind, members, whole),
+            when=self._conditions(members, "when"),
+            unless=self._conditions(members, "unless"),
+            then=self._outcome(members, "then"),
+            unsure=self._outcome(members, "unsure"),
+            wanted=self._wanted(members),
+            sure=len(self.reader.problems) == before,
+            mode=grammar.mode(self.reader, members["mode"]) if "mode" in members else (Mode.ENFORCE, 1.0),
+            until=grammar.last_day(self.reader, members["until"]) if "until" in members else None,
+            reason=self._text(members, "reason", kind),
+            remedy=self._text(members, "remedy", kind),
+        )
+
+    def _place(
+        self, parts: Parts, members: Mapping[str, Value], whole: Value, optional: bool
+    ) -> tuple[Door, Stage] | None:
+        """Where the rule is judged; noted when nowhere.
+
+        Also asked when something is wrong with the rule: what is not known can only take away
+        reasons why a door cannot judge it.
+        """
+        if parts.kind is None:
             return None
-        name = self.reader.word(members["check"], tuple(CHECKS))
-        if name is None:
+        placed = self._placed(parts.needs, parts.kind, parts.outcomes, parts.wanted)
+        if isinstance(placed, str):
+            if not optional:
+                self._misplaced(members, whole, placed, parts.wanted[0])
+            return None
+        if parts.sure:  # else the stage may be a later one
+            texts = (("reason", parts.reason), ("remedy", parts.remedy))
+            self._texts_in_time(members, texts, *placed, parts.needs)
+        return placed
+
+    def _kind(self, members: Mapping[str, Value]) -> type[Any] | None:
+        """The class of the rule's check."""
+        name = self.reader.word(members["check"], tuple(CHECKS)) if "check" in members else None
+        return CHECKS[name] if name is not None else None
+
+    def _check(self, kind: type[Any] | None, members: Mapping[str, Value], whole: Value) -> Check | None:
+        """The check with the rule's options."""
+        if kind is None:
             return None
         options = members.get("with", Value({}, whole.document, whole.path))
-        check = check_with(self.reader, name, options)
+        check = check_with(self.reader, kind.name, options)
         if check is not None:
             self._lists_exist(check, options)
         return check
@@ -112,26 +150,21 @@ class Compiler:
             return ()
         return grammar.conditions(self.reader, members[key], self.site.lists)
 
-    def _outcome(self, members: Mapping[str, Value], key: str, whole: Value) -> Outcome | None:
-        if key in members:
-            return grammar.outcome(self.reader, members[key])
-        if key == "then":
-            self.reader.complain(whole, "needs then:")
-        return None
+    def _outcome(self, members: Mapping[str, Value], key: str) -> Outcome | None:
+        return grammar.outcome(self.reader, members[key]) if key in members else None
 
-    def _text(self, members: Mapping[str, Value], key: str, check: Check | None) -> Template | None:
+    def _text(self, members: Mapping[str, Value], key: str, kind: type[Any] | None) -> Template | None:
+        """A text; that of an unknown check may use the names of all."""
         if key not in members:
             return None
-        return grammar.text(self.reader, members[key], check.says if check is not None else {})
+        return grammar.text(self.reader, members[key], kind.says if kind is not None else _ALL_SAY)
 
-    def _gate(
-        self, when: tuple[Condition, ...], unless: tuple[Condition, ...], until: float | None
-    ) -> Gate | None:
+    def _gate(self, parts: Parts) -> Gate | None:
         """The gate of these conditions, one object for all rules that have them."""
-        if not when and not unless and until is None:
+        if not parts.conditions and parts.until is None:
             return None
-        key = (tuple(map(_content, when)), tuple(map(_content, unless)), until)
-        return self._gates.setdefault(key, Gate(when, unless, until))
+        key = (tuple(map(_content, parts.when)), tuple(map(_content, parts.unless)), parts.until)
+        return self._gates.setdefault(key, Gate(parts.when, parts.unless, parts.until))
 
     def _wanted(self, members: Mapping[str, Value]) -> tuple[Door | None, Stage | None]:
         door = self.reader.word(members["at"], _DOORS) if "at" in members else None
@@ -141,7 +174,7 @@ class Compiler:
     def _placed(
         self,
         needs: frozenset[str],
-        check: Check,
+        kind: type[Any],
         outcomes: tuple[Outcome, ...],
         wanted: tuple[Door | None, Stage | None],
     ) -> tuple[Door, Stage] | str:
@@ -150,7 +183,7 @@ class Compiler:
         for door in Door:
             if door not in self.site.doors or wanted[0] not in (None, door):
                 continue
-            stage_or_why = _stage_at(door, needs, check, outcomes, wanted[1])
+            stage_or_why = _stage_at(door, needs, kind, outcomes, wanted[1])
             if isinstance(stage_or_why, Stage):
                 return door, stage_or_why
             why.append(f"{door.value}: {stage_or_why}")
@@ -194,19 +227,10 @@ def _content(condition: Condition) -> tuple[str, str]:
     return condition.word, condition.argument
 
 
-def _needs(check: Check, conditions: tuple[Condition, ...], outcomes: tuple[Outcome, ...]) -> frozenset[str]:
-    needs = check.needs.union(*(condition.needs for condition in conditions))
-    if any(outcome.subject for outcome in outcomes):
-        needs |= {"headers"}
-    if any(outcome.word == "hold" for outcome in outcomes):
-        needs |= {"sender"}  # a ticket is about the sender's domain
-    return needs
-
-
 def _stage_at(
     door: Door,
     needs: frozenset[str],
-    check: Check,
+    kind: type[Any],
     outcomes: tuple[Outcome, ...],
     wanted: Stage | None,
 ) -> Stage | str:
@@ -222,8 +246,11 @@ def _stage_at(
     for outcome in outcomes:
         if door not in DOORS[outcome.word]:
             return f"cannot {outcome.word}"
-    if check.cost is Cost.STATE and door is not Door.POLICYD:
-        return f"{check.name} keeps state, which only policyd does"
+        if outcome.word == "discard" and "recipient" in needs and door is Door.POLICYD:
+            # access(5): DISCARD affects all recipients of the message; the others would lose their mail.
+            return "cannot discard for one recipient alone"
+    if kind.cost is Cost.STATE and door is not Door.POLICYD:
+        return f"{kind.name} keeps state, which only policyd does"
     if any(outcome.word == "tag" for outcome in outcomes):
         stage, latest = Stage.EOM, "tags are written"
     if wanted is not None and wanted < stage:

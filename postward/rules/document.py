@@ -43,6 +43,10 @@ class Document:
 
     file: str
     data: Any = None
+    problems: list[Problem] = field(default_factory=list)
+    """What is wrong with the YAML itself, where the rest could still be read."""
+    broken: set[Path] = field(default_factory=set)
+    """Where a value was left out because of a problem: nothing follows from its absence."""
     _values: dict[Path, Mark] = field(default_factory=dict)
     _keys: dict[Path, Mark] = field(default_factory=dict)
 
@@ -62,7 +66,7 @@ class Document:
 
 
 def read(path: FilePath) -> Document:
-    """The document in the file at `path`. Raises ConfigErrors: unreadable, too large, not YAML."""
+    """The document in the file at `path`, with its problems. Raises ConfigErrors: nothing could be read."""
     file = str(path)
     try:
         with path.open("rb") as stream:
@@ -73,7 +77,7 @@ def read(path: FilePath) -> Document:
 
 
 def parse(octets: bytes, file: str) -> Document:
-    """The document in `octets`. Raises ConfigErrors."""
+    """The document in `octets`, with its problems. Raises ConfigErrors: too large, not YAML."""
     if len(octets) > MAX_OCTETS:
         text = f"larger than {MAX_OCTETS} octets; split it into several files"
         raise ConfigErrors([Problem(Mark(file, 1, 1), (), text)])
@@ -93,8 +97,6 @@ def parse(octets: bytes, file: str) -> Document:
         place = _place(text[: error.position], file)
         why = f"not YAML: character {error.character:#x} is not allowed; take it out"
         raise ConfigErrors([Problem(place, (), why)]) from None
-    if builder.problems:
-        raise ConfigErrors(builder.problems)
     return document
 
 
@@ -143,7 +145,7 @@ class _Builder:
     def __init__(self, document: Document, tagged: frozenset[tuple[int, int]]) -> None:
         self.document = document
         self.tagged = tagged
-        self.problems: list[Problem] = []
+        self.problems = document.problems
         self.nodes = 0
 
     def value(self, node: yaml.Node, path: Path, depth: int) -> Any:
@@ -167,15 +169,16 @@ class _Builder:
         for key_node, value_node in node.value:
             mark = self._mark(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(Problem(mark, path, "a key must be a word, not a list or mapping"))
+                self._leave_out(Problem(mark, path, "a key must be a word, not a list or mapping"), path)
                 continue
             key = key_node.value
             here = (*path, key)
             if self._is_tagged(key_node):
-                self.problems.append(Problem(mark, here, _NO_TAGS))
+                self._leave_out(Problem(mark, here, _NO_TAGS), path)
                 continue
             if key == "<<" and not key_node.style:
-                self.problems.append(Problem(mark, here, "merge keys (<<) are not used here; write it out"))
+                merges = "merge keys (<<) are not used here; write it out"
+                self._leave_out(Problem(mark, here, merges), path)
                 continue
             if key in out:
                 first = self.document._keys[here]
@@ -203,7 +206,11 @@ class _Builder:
         return (node.start_mark.line, node.start_mark.column) in self.tagged
 
     def _complain(self, node: yaml.Node, path: Path, text: str) -> None:
-        self.problems.append(Problem(self._mark(node), path, text))
+        self._leave_out(Problem(self._mark(node), path, text), path)
+
+    def _leave_out(self, problem: Problem, path: Path) -> None:
+        self.problems.append(problem)
+        self.document.broken.add(path)
 
     def _mark(self, node: yaml.Node) -> Mark:
         start = node.start_mark

@@ -190,5 +190,6 @@ def text(reader: Reader, value: Value, says: Mapping[str, str]) -> Template | No
     try:
         return template(words, says)
     except BadTemplate as error:
-        reader.complain(value, str(error))
+        for why in error.args:
+            reader.complain(value, why)
         return None

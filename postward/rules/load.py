@@ -49,6 +49,8 @@ class _Loader:
         self.rules: dict[str, Rule | None] = {}
         self.thresholds: dict[str, float | None] = {}
         self.overrides: list[Value] = []
+        self.refused: list[tuple[Members, Value]] = []
+        """Rules without a name of their own: read on only to say what else is wrong with them."""
         self.hold_hours = 24.0
 
     def load(self) -> Ruleset:
@@ -65,6 +67,8 @@ class _Loader:
             self._take(document)
         compiler = Compiler(self.reader, Site(self.doors, lists))
         self.rules = {name: self._compiled(name, compiler) for name in self.members}
+        for members, whole in self.refused:
+            compiler.look_over(members, whole)
         overrides = [self._override(value, compiler) for value in self.overrides]
         if self.reader.problems:
             raise ConfigErrors(self.reader.problems)
@@ -103,6 +107,7 @@ class _Loader:
             except ConfigErrors as errors:
                 self.reader.problems.extend(errors.problems)
                 continue
+            self.reader.problems.extend(documents[-1].problems)
             self.digest.update(path.name.encode() + b"\0" + repr(documents[-1].data).encode() + b"\0")
         return documents
 
@@ -123,22 +128,9 @@ class _Loader:
 
     def _take_rule(self, value: Value, seen: dict[str, Value]) -> None:
         members = self.reader.mapping(value, KEYS)
-        if "name" not in members:
-            if isinstance(value.data, dict):
-                self.reader.complain(value, "needs name:")
-            return
-        name = self._name(members["name"])
+        name = self._new_name(value, members, seen)
         if name is None:
-            return
-        if name in seen:
-            line = seen[name].document.mark(seen[name].path).line
-            self.reader.complain(
-                members["name"], f"the name {name} stands twice (first in line {line}); rename one"
-            )
-            return
-        if "check" not in members and name not in self.members:
-            near = nearest(name, tuple(self.members))
-            self.reader.complain(value, f"needs check:, or the name of a rule that it changes{near}")
+            self.refused.append((members, value))
             return
         if len(self.members) >= _MAX_RULES:
             self.reader.complain(value, f"more than {_MAX_RULES} rules")
@@ -150,6 +142,27 @@ class _Loader:
             for key in ("with", "reason", "remedy"):  # they are about another check
                 held.pop(key, None)
         held.update(members)
+
+    def _new_name(self, value: Value, members: Members, seen: dict[str, Value]) -> str | None:
+        """The name of a rule that is new in its file, and new or with a check among all."""
+        if "name" not in members:
+            if isinstance(value.data, dict):
+                self.reader.complain(value, "needs name:")
+            return None
+        name = self._name(members["name"])
+        if name is None:
+            return None
+        if name in seen:
+            line = seen[name].document.mark(seen[name].path).line
+            self.reader.complain(
+                members["name"], f"the name {name} stands twice (first in line {line}); rename one"
+            )
+            return None
+        if "check" not in members and name not in self.members:
+            near = nearest(name, tuple(self.members))
+            self.reader.complain(value, f"needs check:, or the name of a rule that it changes{near}")
+            return None
+        return name
 
     def _name(self, value: Value) -> str | None:
         name = self.reader.text(value)
@@ -195,11 +208,11 @@ class _Loader:
             logins=frozenset(words.get("login", ())),
             listeners=frozenset(words.get("listener", ())),
             recipients=frozenset(recipients),
-            rules=self._changed(members["rules"], compiler) if "rules" in members else (),
+            rules=self._changed(members["rules"], compiler, bool(recipients)) if "rules" in members else (),
             thresholds=self._thresholds(members["thresholds"]) if "thresholds" in members else {},
         )
 
-    def _changed(self, value: Value, compiler: Compiler) -> tuple[Rule, ...]:
+    def _changed(self, value: Value, compiler: Compiler, for_recipients: bool) -> tuple[Rule, ...]:
         """The rules that an override changes, compiled as they are then."""
         changed = []
         for name, change in self.reader.mapping(value).items():
@@ -208,8 +221,14 @@ class _Loader:
                 self.reader.problems.append(change.key_problem(f"there is no rule {name}{known}"))
                 continue
             members = {**self.members[name], **self.reader.mapping(change, CHANGEABLE)}
-            if self.rules[name] is not None:  # else what is wrong with it was said already
-                changed.append(compiler.rule(members, change))
+            if self.rules[name] is None:  # what is wrong with it was said already
+                continue
+            rule = compiler.rule(members, change)
+            if for_recipients and rule is not None and rule.door is Door.POLICYD and rule.discards:
+                self.reader.complain(
+                    change, "policyd cannot discard for some recipients alone; add at: milter"
+                )
+            changed.append(rule)
         return tuple(rule for rule in changed if rule is not None)
 
     def _lists(self) -> dict[str, CompiledList]:

@@ -43,8 +43,9 @@ class Reader:
         self.problems: list[Problem] = []
 
     def complain(self, value: Value, text: str) -> None:
-        """Note that `value` is wrong."""
-        self.problems.append(value.problem(text))
+        """Note that `value` is wrong, unless it is only not there because its YAML is."""
+        if value.path not in value.document.broken:
+            self.problems.append(value.problem(text))
 
     def mapping(self, value: Value, keys: Sequence[str] | None = None) -> dict[str, Value]:
         """The members of a mapping; keys that are not among `keys` are problems."""

@@ -5,6 +5,7 @@ Every value is cut and made printable ASCII here, so that nothing the client sen
 line (THREATS B3, B7).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Formatter
@@ -13,6 +14,7 @@ from postward.mail import FACTS, Mail
 
 MAX_TEXT = 400  # octets of a reply's text; with code and trace the line stays below RFC 5321's 512
 MAX_VALUE = 128
+_NAME = re.compile(r"\{([a-z_]+)([!:][^{}]*)?\}")
 
 
 def _ip(mail: Mail) -> str:
@@ -33,7 +35,7 @@ PLACEHOLDERS: dict[str, tuple[str, Callable[[Mail], str]]] = {
 
 
 class BadTemplate(ValueError):
-    """A template that cannot be used; the text says why."""
+    """A template that cannot be used; `args` are all the reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +65,36 @@ def template(text: str, says: Mapping[str, str]) -> Template:
         raise BadTemplate("must be printable ASCII on one line, as SMTP replies are (RFC 5321 4.2)")
     if len(text) > MAX_TEXT:
         raise BadTemplate(f"is {len(text)} characters long; at most {MAX_TEXT} fit into a reply")
-    try:
-        pieces = list(Formatter().parse(text))
-    except ValueError as error:
-        raise BadTemplate(f"{error}; write {{{{ for a brace") from None
-    parts: list[tuple[str, str | None]] = []
-    for literal, name, spec, conversion in pieces:
-        if name is not None and name not in PLACEHOLDERS and name not in says:
-            known = ", ".join(sorted({*PLACEHOLDERS, *says}))
-            raise BadTemplate(f"unknown name {{{name}}}; known here: {known}")
-        if spec or conversion:
-            raise BadTemplate(f"{{{name}}} takes no format")
-        parts.append((literal, name))
+    parts, wrong = _pieces(text)
+    names = dict.fromkeys(name for _, name in parts if name is not None)
+    known = {*PLACEHOLDERS, *says}
+    wrong += [
+        f"unknown name {{{name}}}; known here: {', '.join(sorted(known))}"
+        for name in names
+        if name not in known
+    ]
+    if wrong:
+        raise BadTemplate(*wrong)
     facts = {PLACEHOLDERS[name][0] for _, name in parts if name in PLACEHOLDERS and name not in says}
     assert facts <= FACTS.keys()
     return Template(tuple(parts), frozenset(facts))
+
+
+def _pieces(text: str) -> tuple[list[tuple[str, str | None]], list[str]]:
+    """The literals and names of `text`, and what is wrong with its braces."""
+    parts: list[tuple[str, str | None]] = []
+    wrong: list[str] = []
+    try:
+        for literal, name, spec, conversion in Formatter().parse(text):
+            parts.append((literal, name))
+            if spec or conversion:
+                wrong.append(f"{{{name}}} takes no format")
+    except ValueError as error:
+        names = list(_NAME.finditer(text.replace("{{", "").replace("}}", "")))
+        parts = [("", name[1]) for name in names]
+        wrong = [f"{{{name[1]}}} takes no format" for name in names if name[2]]
+        wrong.append(f"{error}; write {{{{ for a brace")
+    return parts, wrong
 
 
 def printable(value: str) -> str:

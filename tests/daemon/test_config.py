@@ -179,3 +179,12 @@ def test_all_errors_come_at_once_in_order(tmp_path: Path) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().run_dir = Path("/")  # type: ignore[misc]
+
+
+def test_a_key_that_stands_twice_hides_nothing_else(tmp_path: Path) -> None:
+    assert errors(tmp_path, "doors: [policy]\ndoors: [policyd]\nmilter: {deadline: 07, worker: 1}\n") == [
+        "postward.yml:1:9: doors[0]: must be one of: 'policyd' or 'milter'",
+        "postward.yml:2:1: doors: stands twice (first in line 1); keep one",
+        "postward.yml:3:20: milter.deadline: 07 could be octal; write it without the zero or in quotes",
+        "postward.yml:3:24: milter.worker: unknown key; did you mean workers?",
+    ]
