@@ -2,7 +2,8 @@
 
 The source is `postfix-conf/settings.yml` of the checkout, packaged as `postward/postfix_conf`.
 The block for main.cf stands at its end between two marks; a later line wins over an earlier one, so
-what was there stays untouched and comes back when the block is deleted.
+what was there stays untouched and comes back when the block is deleted. What an admin must know of
+his own lists goes to standard error, so that the block can be appended to main.cf at once.
 """
 
 import subprocess
@@ -15,6 +16,8 @@ import click
 import yaml
 
 from postward.console.options import Trouble
+from postward.console.restrictions import final_in, join
+from postward.printable import printable
 
 BEGIN, END = "# BEGIN postward", "# END postward"
 SOCKETS: Mapping[str, str] = {"policyd": "unix:postward/policyd", "milter": "unix:postward/milter"}
@@ -25,7 +28,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One parameter. `adds`: its value goes behind what the server has there already."""
+    """One parameter. `adds`: its value goes into the list that the server has there already."""
 
     name: str
     value: str
@@ -92,19 +95,36 @@ def _comment(why: str) -> list[str]:
 
 
 def _joined(setting: Setting, present: str) -> str:
-    """The server's own list with ours behind it; said once, however often it is rendered."""
-    if not setting.adds or not present.strip():
-        return setting.value
-    own = present.replace(setting.value, "").strip(" ,\t\n")
-    return f"{own}, {setting.value}" if own else setting.value
+    """The server's own list with ours in it; said once, however often it is rendered."""
+    return join(present, setting.value).value if setting.adds else setting.value
 
 
-def present_lists(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """The values in force in the Postfix whose configuration is in `directory`; OSError without postconf."""
+def remarks(chosen: Settings, present: Mapping[str, str], expanded: Mapping[str, str]) -> list[str]:
+    """What to tell of lists that end unconditionally. `expanded`: `present` without `$name`s."""
+    said = []
+    for one in chosen.main:
+        if not (one.adds and one.name.endswith("_restrictions")):
+            continue
+        final = join(present.get(one.name, ""), one.value).before
+        if final:
+            said.append(f"{one.name}: put before your `{final}`; nothing behind that would be asked")
+        elif hidden := final_in(expanded.get(one.name, "")):
+            said.append(
+                f"WARNING: {one.name} ends with `{hidden}` inside {present[one.name]}, so Postward is never "
+                f"asked: put its items ({one.value}) before that yourself"
+            )
+    return said
+
+
+def present_lists(directory: Path, names: tuple[str, ...], *, expand: bool = False) -> dict[str, str]:
+    """The values in force in the Postfix whose configuration is in `directory`; OSError without postconf.
+
+    `expand`: with the values of `$name`s in their place.
+    """
     found = {}
     for name in names:
         done = subprocess.run(  # noqa: S603  # a fixed program and names of our own file
-            ["postconf", "-c", str(directory), "-h", name],  # noqa: S607  # where the admin's PATH has it
+            ["postconf", "-c", str(directory), "-hx" if expand else "-h", name],  # noqa: S607  # where the admin's PATH has it
             capture_output=True,
             text=True,
             check=False,
@@ -129,19 +149,29 @@ def present_lists(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
 def postfix_conf(postfix: Path, policyd: str, milter: str, part: str) -> None:
     """Print the lines for main.cf and master.cf, and how to take them out again.
 
-    Lists that the server has already (restrictions, milters) are kept, with ours behind them.
+    Lists that the server has already (restrictions, milters) are kept, with ours behind them, or
+    before a final permit, reject or defer; standard error tells of that.
 
     \b
     Example: postward postfix-conf main.cf >> /etc/postfix/main.cf && postfix reload
     """
     sockets = {door: socket for door, socket in (("policyd", policyd), ("milter", milter)) if socket}
     chosen = settings(sockets)
+    if not postfix.is_dir():
+        raise Trouble(f"there is no directory {postfix}", "--postfix DIR: where Postfix's main.cf is")
     present: dict[str, str] = {}
     if (postfix / "main.cf").exists():
+        names = tuple(one.name for one in chosen.main if one.adds)
         try:
-            present = present_lists(postfix, tuple(one.name for one in chosen.main if one.adds))
+            present = present_lists(postfix, names)
+            expanded = present_lists(postfix, names, expand=True)
         except OSError as error:
             raise Trouble(f"cannot read the present settings: {error}") from error
+        said = remarks(chosen, present, expanded) if part != "master.cf" else []
+    else:
+        said = [f"there is no {postfix}/main.cf: this is for one that has no lists of its own"]
+    for line in said:
+        click.echo(f"postward: {printable(line, 2000)}", err=True)
     parts = {"main.cf": main_cf(chosen, present), "master.cf": master_cf(chosen)}
     click.echo(parts[part] if part != "all" else _all(parts, postfix), nl=False)
 

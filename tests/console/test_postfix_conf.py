@@ -54,7 +54,7 @@ def test_postconf_takes_the_block_and_has_the_old_values_after_undo(tmp_path: Pa
     before = main.read_text()
     done = CliRunner().invoke(postfix_conf.postfix_conf, ["--postfix", str(tmp_path), "main.cf"])
     assert done.exit_code == 0, done.output
-    main.write_text(before + done.output)
+    main.write_text(before + done.stdout)
     in_force = _postconf(tmp_path, "-hx", "smtpd_recipient_restrictions")
     assert in_force.startswith(
         "reject_unknown_sender_domain, reject_unlisted_recipient, check_policy_service {"
@@ -74,6 +74,63 @@ def test_a_server_whose_settings_cannot_be_read_is_told_of(tmp_path: Path) -> No
     done = CliRunner().invoke(postfix_conf.postfix_conf, ["--postfix", str(tmp_path)])
     assert done.exit_code == 1
     assert "cannot read the present settings" in done.output
+
+
+def _block(tmp_path: Path, lists: str) -> tuple[str, str]:
+    """What is printed for a server with these lines, and what is said beside it."""
+    (tmp_path / "master.cf").write_text("smtp inet n - n - - smtpd\n")
+    (tmp_path / "main.cf").write_text(MINIMAL + lists)
+    done = CliRunner().invoke(postfix_conf.postfix_conf, ["--postfix", str(tmp_path), "main.cf"])
+    assert done.exit_code == 0, done.output
+    return done.stdout, done.stderr
+
+
+needs_postconf = pytest.mark.skipif(shutil.which("postconf") is None, reason="needs postconf(1)")
+
+
+@needs_postconf
+def test_ours_stands_before_a_final_permit_and_that_is_said(tmp_path: Path) -> None:
+    text, said = _block(
+        tmp_path, "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination, permit\n"
+    )
+    assert (
+        "smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination, "
+        "reject_unlisted_recipient, $postward_policyd, permit\n"
+    ) in text
+    assert "smtpd_recipient_restrictions: put before your `permit`" in said
+
+
+@needs_postconf
+def test_an_end_that_a_variable_hides_is_warned_of(tmp_path: Path) -> None:
+    _, said = _block(tmp_path, "mine = permit_mynetworks, reject\nsmtpd_data_restrictions = $mine\n")
+    assert (
+        "WARNING: smtpd_data_restrictions ends with `reject` inside $mine, so Postward is never asked" in said
+    )
+
+
+@needs_postconf
+def test_an_ordinary_server_is_told_nothing(tmp_path: Path) -> None:
+    _, said = _block(tmp_path, "smtpd_recipient_restrictions = permit_mynetworks reject_unauth_destination\n")
+    assert said == ""
+
+
+@needs_postconf
+def test_what_is_there_is_not_repeated(tmp_path: Path) -> None:
+    text, _ = _block(tmp_path, "smtpd_data_restrictions = reject_unauth_pipelining\n")
+    assert "smtpd_data_restrictions = reject_unauth_pipelining, $postward_policyd\n" in text
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(postfix_conf.postfix_conf, ["--postfix", str(tmp_path / "no")])
+    assert done.exit_code == 1
+    assert f"there is no directory {tmp_path}/no" in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_a_main_cf_that_is_said(tmp_path: Path) -> None:
+    done = CliRunner().invoke(postfix_conf.postfix_conf, ["--postfix", str(tmp_path), "main.cf"])
+    assert f"there is no {tmp_path}/main.cf" in done.stderr
+    assert done.stdout.startswith(BEGIN)
 
 
 def _postconf(directory: Path, *arguments: str) -> str:
