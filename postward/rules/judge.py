@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from postward import eager
 from postward.address import Address
 from postward.carried import Carried, CarriedSpf
-from postward.decision import Accept, Decision, Defer, Hold, Reject
+from postward.checks import Cost
+from postward.decision import Accept, Decision, Defer, Discard, Hold, Reject
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence, looks
@@ -30,6 +31,7 @@ from postward.trace import new_trace
 if TYPE_CHECKING:
     from postward.rules.ruleset import Ruleset
 
+_FOR_STORE = 2.0  # seconds; the store answers within them, or says that it is down
 _MAX_RECIPIENTS = 1_000  # Postfix's smtpd_recipient_limit; further ones are judged but not remembered
 
 
@@ -72,7 +74,7 @@ class Case:
                 continue
             told, waiting = self._ask(phase, mail, recipient, tally, judged)
             if waiting:
-                left = max(within - (clock.monotonic() - began), 0.0)
+                left = max(within - _kept_back(waiting, within) - (clock.monotonic() - began), 0.0)
                 await looks.wait({task for _, task in waiting}, left)
                 told.extend((rule, self._kept(rule, task, recipient, left)) for rule, task in waiting)
                 told.sort(key=lambda each: each[0].order)
@@ -256,7 +258,10 @@ class Case:
 
 
 class _Recipient:
-    """What is remembered of one recipient: looks that were about it, and what they led to."""
+    """What is remembered of one recipient: looks that were about it, and what they led to.
+
+    `refused`: it does not get the mail, so it has no part in what happens to the message.
+    """
 
     __slots__ = ("accepted_by", "address", "found", "hits", "own_score", "refused", "score")
 
@@ -270,12 +275,22 @@ class _Recipient:
         self.accepted_by = ""
 
     def remember(self, tally: Tally, decision: Decision) -> None:
-        self.refused = isinstance(decision, Reject | Defer | Hold)
+        self.refused = isinstance(decision, Reject | Defer | Hold | Discard)
         scored = [ruling for ruling in tally.rulings if ruling.outcome.score]
         self.score = tally.score
         self.own_score = sum(each.outcome.score for each in scored if each.rule.per_recipient)
         self.hits = tuple((each.rule.name, each.outcome.score) for each in scored)
         self.accepted_by = tally.by if tally.weight is Weight.ACCEPT else ""
+
+
+def _kept_back(waiting: list[tuple[Rule, asyncio.Task[Found]]], within: float) -> float:
+    """Seconds of `within` that look-ups leave to the store.
+
+    Else a sender with a slow DNS of its own could use up all the time, and would be neither held nor
+    counted because the store had none left.
+    """
+    state = any(rule.check.cost is Cost.STATE for rule, _ in waiting)
+    return 0.0 if state else min(_FOR_STORE, within / 4)
 
 
 def _needless(first: Rule, tally: Tally) -> str:

@@ -1,6 +1,7 @@
 """Holds: a ticket for the sender's domain says what follows."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from postward.address import NULL, parse
 from postward.decision import Continue, Hold, Reject
+from postward.finding import Unsure
 from postward.rules.hold import domain_of
 from postward.stage import Stage
 from postward.store.memory import MemoryStore
@@ -136,6 +138,24 @@ def test_a_store_that_answers_late_enough_to_wait_for_still_holds(tmp_path: Path
         return ticket
 
     assert isinstance(_bench(tmp_path, store=_Down(slow)).decide(), Hold)
+
+
+def test_a_slow_dns_of_the_sender_leaves_time_to_hold_it(tmp_path: Path) -> None:
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    ticket = Ticket("t1", "example.net", "waiting", 1_800_000_000.0, 0, 1, "")
+
+    async def slow(*_: object, **__: object) -> Ticket:
+        await asyncio.sleep(0.01)
+        return ticket
+
+    bench = _bench(tmp_path, rule("other", "{score: 1}", "look-up"), NEW, store=_Down(slow))
+    bench.finds["other"] = never
+    bench.clock.monotonic = time.monotonic  # type: ignore[method-assign]  # time passes here
+    judgement = bench.judge(within=0.5)
+    assert of(judgement, "other").finding == Unsure("no answer within 0.4 s")
+    assert isinstance(judgement.decision, Hold)
 
 
 def test_a_shadow_hold_opens_no_ticket(tmp_path: Path) -> None:
