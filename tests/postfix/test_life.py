@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -118,30 +118,78 @@ def test_thirty_requests_under_way_are_answered_after_term(mail_host: MailHost) 
         assert daemons.wait("policyd", 30) == 0
 
 
-def _connections(path: Path) -> int:
-    """Accepted connections on a unix socket (proc(5): state 03 is connected)."""
+def _connected(path: Path) -> set[str]:
+    """Inodes of the accepted connections of a unix socket (proc(5): state 03 is connected)."""
     lines = Path("/proc/net/unix").read_text().splitlines()
-    return sum(line.endswith(f" {path}") and line.split()[5] == "03" for line in lines)
+    fields = [line.split() for line in lines if line.endswith(f" {path}")]
+    return {each[6] for each in fields if each[5] == "03"}
+
+
+def _connections(path: Path) -> int:
+    """How many connections of a unix socket were accepted or wait for it."""
+    return len(_connected(path))
+
+
+def _connections_of(pid: int, path: Path) -> int:
+    """How many of them a process has accepted."""
+    links = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed while we looked
+            links.add(str(each.readlink()))
+    return sum(f"socket:[{each}]" in links for each in _connected(path))
+
+
+def _on_both(host: MailHost, workers: set[int]) -> tuple[list[Smtp], dict[int, int]]:
+    """Sessions in the middle of a message, some at each worker; how many each of them has."""
+    under_way: list[Smtp] = []
+    for user in RECIPIENTS[:40]:
+        under_way.append(_begin(host, user))
+        counts = {pid: _connections_of(pid, host.daemons.socket("milter")) for pid in workers}
+        if len(under_way) >= 12 and min(counts.values()) > 0:
+            return under_way, counts
+    raise AssertionError(f"one worker gets everything: {counts}")
 
 
 def test_a_killed_worker_costs_a_tempfail_at_worst_and_comes_back(mail_host: MailHost) -> None:
     daemons = mail_host.serve(rules=NO_RULES, settings={"milter": {"workers": 2}})
     mail_host.postfix.forget_mail()
-    users = RECIPIENTS[:12]
     before = until(lambda: pids if len(pids := _workers(daemons)) == 2 else None, "two workers")
     assert before is not None
-    under_way = [_begin(mail_host, user) for user in users]
-    os.kill(min(before), signal.SIGKILL)
-    replies = [_finish(smtp) for smtp in under_way]
-    served = [_send(mail_host, "bob") for _ in range(10)]
-    until(lambda: len(_workers(daemons) - {min(before)}) == 2, "two workers again", within=2.0)
+    under_way, counts = _on_both(mail_host, before)
+    killed, living = sorted(before)
+    with ThreadPoolExecutor(1) as watch:
+        again = watch.submit(
+            until, lambda: len(_workers(daemons) - {killed}) == 2, "two workers again", within=2.0
+        )
+        os.kill(killed, signal.SIGKILL)
+        replies = [_finish(smtp) for smtp in under_way]
+        again.result()
     for smtp in under_way:
         smtp.close()
-    assert {reply.code for reply in (*replies, *served)} <= {250, 451}
-    assert _send(mail_host, "bob").code == 250
+    assert [reply.code for reply in replies].count(250) == counts[living]
+    assert [reply.code for reply in replies].count(451) == counts[killed]
+    assert [_send(mail_host, "bob").code for _ in range(10)] == [250] * 10
     mail_host.settle()
-    delivered = sum(len(mail_host.postfix.delivered(user)) for user in users)
-    assert delivered == sum(reply.code == 250 for reply in replies)
+    delivered = sum(len(mail_host.postfix.delivered(user)) for user in RECIPIENTS[: len(under_way)])
+    assert delivered == counts[living]
+
+
+def test_while_a_worker_is_gone_the_other_serves(mail_host: MailHost) -> None:
+    daemons = mail_host.serve(rules=NO_RULES, settings={"milter": {"workers": 2}})
+    before = until(lambda: pids if len(pids := _workers(daemons)) == 2 else None, "two workers")
+    assert before is not None
+    os.kill(daemons.pid("milter"), signal.SIGSTOP)  # so that the parent starts nobody meanwhile
+    try:
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda: _state(min(before)) == "Z", "the death of the worker")
+        assert [_send(mail_host).code for _ in range(10)] == [250] * 10
+    finally:
+        os.kill(daemons.pid("milter"), signal.SIGCONT)
+
+
+def _state(pid: int) -> str:
+    """The letter of a process's state (proc(5), stat)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 def test_without_milter_postfix_tempfails_and_goes_on_afterwards(mail_host: MailHost) -> None:
