@@ -176,20 +176,8 @@ def row(kept: Record, pseudonyms: Pseudonyms) -> JournalRow:
         f'"by":{_quote(judgement.by)},"score":{judgement.score:.3f},"would":"{word(judgement.would)}",'
         f'"ms":{judgement.took * 1000:.3f},{_rules(judgement.judged, names)}}}'
     )
-    recipient = recipients[0].lower() if len(recipients) == 1 else ""
-    return JournalRow(
-        kept.time,
-        judgement.trace,
-        queue_id,
-        kept.door,
-        stage,
-        client,
-        origin.lower(),
-        recipient,
-        login.lower(),
-        decision,
-        body,
-    )
+    people = tuple(each.lower() for each in (origin, login, *recipients) if each)
+    return JournalRow(kept.time, judgement.trace, queue_id, client, people, body)
 
 
 def _rules(judged: tuple[Judged, ...], names: dict[str, str]) -> str:

@@ -137,9 +137,9 @@ def test_recipients_are_bounded() -> None:
     assert len(made.recipients) == journal.MAX_RECIPIENTS
 
 
-def test_columns_are_lower_case_for_the_search() -> None:
+def test_people_are_lower_case_for_the_search() -> None:
     row = journal.row(journal.record(NOW, "policyd", mail(), judgement()), PLAIN)
-    assert (row.sender, row.recipient, row.decision) == ("alice@example.net", "bob@example.org", "continue")
+    assert row.people == ("alice@example.net", "bob@example.org")
 
 
 def test_pseudonyms_keep_the_domain_and_are_steady() -> None:

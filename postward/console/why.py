@@ -2,7 +2,6 @@
 
 import json
 import re
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from postward.console.options import Trouble, config_option, json_option
 if TYPE_CHECKING:
     from postward.daemon.config import Settings
     from postward.journal import Entry
-    from postward.store.journal import JournalReader
+    from postward.store.journal_search import JournalReader
 
 _TRACE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4,10}\Z")  # postward.trace; four characters are worth a look
 _MAX_MAILS = 50
@@ -59,7 +58,7 @@ def why(key: str, directory: Path, as_json: bool, limit: int, every: bool) -> No
 
 def find(settings: "Settings", key: str, limit: int) -> "list[tuple[Entry, ...]]":
     """The mails that `key` means, newest first, each as its decisions in their order. Raises Trouble."""
-    from postward.store.journal import JournalReader
+    from postward.store.journal_search import JournalReader
     from postward.tools import StoreDown
 
     if settings.journal is None:
@@ -68,9 +67,9 @@ def find(settings: "Settings", key: str, limit: int) -> "list[tuple[Entry, ...]]
     if not path.exists():
         raise Trouble(f"there is no journal at {path} yet", "the daemons make it when they start")
     try:
-        with closing(JournalReader(path)) as reader:
-            traces = _traces(reader, settings, key, limit)
-            return [_decisions(reader, trace) for trace in traces]
+        reader = JournalReader(path)
+        traces = _traces(reader, settings, key, limit)
+        return [_decisions(reader, trace) for trace in traces]
     except StoreDown as down:
         raise Trouble(str(down)) from None
 

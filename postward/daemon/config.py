@@ -42,7 +42,21 @@ def _listens(value: Any) -> Any:
 Domain = Annotated[str, AfterValidator(_domain)]
 FilePath = Annotated[Path, AfterValidator(_absolute)]
 Listens = Annotated[tuple[ListenAddress, ...], BeforeValidator(_listens), Field(min_length=1, max_length=16)]
-Deadline = Annotated[Seconds, Field(gt=0, le=300)]
+
+
+def _below(most: float, timeout: str) -> AfterValidator:
+    """A deadline that leaves Postfix, which waits for `timeout`, time to hear the answer."""
+
+    def check(seconds: float) -> float:
+        if not 0 < seconds <= most:
+            raise ValueError(f"must be above 0s and up to {most:g}s: Postfix waits {timeout}")
+        return seconds
+
+    return AfterValidator(check)
+
+
+PolicydDeadline = Annotated[Seconds, _below(9, "10s (the service's timeout in main.cf)")]
+MilterDeadline = Annotated[Seconds, _below(50, "60s (the milter's timeouts in main.cf)")]
 
 
 class _Section(BaseModel):
@@ -56,7 +70,7 @@ class PolicydSection(_Section):
     socket_mode: SocketMode = 0o660
     connections: Annotated[int, Field(ge=1, le=65536)] = 500
     idle: Annotated[Seconds, Field(ge=1, le=86400)] = 330.0  # Postfix drops idle ones after 300 s
-    deadline: Deadline = 8.0
+    deadline: PolicydDeadline = 8.0
 
 
 class MilterSection(_Section):
@@ -67,7 +81,7 @@ class MilterSection(_Section):
     transport: Literal["asyncio", "libmilter"] = "asyncio"
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     connections: Annotated[int, Field(ge=1, le=65536)] = 500
-    deadline: Deadline = 15.0
+    deadline: MilterDeadline = 15.0
     idle: Annotated[Seconds, Field(ge=1, le=86400)] = 300.0
     on_trouble: Literal["tempfail", "accept", "reject"] = "tempfail"
     authentication_results: bool = True
@@ -91,9 +105,9 @@ class StoreSection(_Section):
 
 
 class JournalSection(_Section):
-    """The record of decisions."""
+    """The record of decisions: a directory."""
 
-    path: FilePath = Path("/var/lib/postward/journal.db")
+    path: FilePath = Path("/var/lib/postward/journal")
     keep: Annotated[Seconds, Field(ge=60)] = 30 * 86400.0
     max_size: Annotated[Octets, Field(ge=1_000_000)] = 500_000_000
     pseudonymise: bool = False

@@ -1,8 +1,8 @@
-"""The tables of the state file and of the journal, as numbered migrations.
+"""The tables of the state file, as numbered migrations.
 
 Migration n takes a file of version n - 1 (0: empty) to version n, in one transaction. A migration
 that was ever released is never edited; a change is a new one. Times are whole milliseconds of the
-store's own time (`postward.store.timeline`) except in `tickets` and `journal`: wall clock, seconds.
+store's own time (`postward.store.timeline`) except in `tickets`: wall clock, seconds.
 """
 
 from dataclasses import dataclass
@@ -52,26 +52,6 @@ STATE = Schema(
             "CREATE INDEX tickets_opened ON tickets (opened)",
             "CREATE INDEX tickets_verdict ON tickets (verdict, opened)",
             "CREATE INDEX tickets_expires ON tickets (expires)",
-        ),
-    ),
-)
-
-JOURNAL = Schema(
-    "journal",
-    0x50574A4C,  # PWJL
-    (
-        (
-            "CREATE TABLE journal (id INTEGER PRIMARY KEY, time REAL NOT NULL, trace TEXT NOT NULL,"
-            " queue_id TEXT NOT NULL, door TEXT NOT NULL, stage TEXT NOT NULL, client TEXT NOT NULL,"
-            " sender TEXT NOT NULL, recipient TEXT NOT NULL, login TEXT NOT NULL, decision TEXT NOT NULL,"
-            " body_json TEXT NOT NULL) STRICT",
-            "CREATE INDEX journal_time ON journal (time)",
-            "CREATE INDEX journal_trace ON journal (trace)",
-            "CREATE INDEX journal_queue_id ON journal (queue_id) WHERE queue_id <> ''",
-            "CREATE INDEX journal_client ON journal (client) WHERE client <> ''",
-            "CREATE INDEX journal_sender ON journal (sender COLLATE NOCASE) WHERE sender <> ''",
-            "CREATE INDEX journal_recipient ON journal (recipient COLLATE NOCASE) WHERE recipient <> ''",
-            "CREATE INDEX journal_login ON journal (login COLLATE NOCASE) WHERE login <> ''",
         ),
     ),
 )

@@ -90,7 +90,7 @@ class Daemons:
             "doors": list(self.doors),
             "dns": {"servers": [self._dns], "timeout": "2s", "attempts": 1},
             "store": {"kind": "sqlite", "path": str(self.home / "state.db")},
-            "journal": {"path": str(self.home / "journal.db")},
+            "journal": {"path": str(self.home / "journal")},
             "findings_key": str(self.home / "findings.key"),
         }
         for door in self.doors:

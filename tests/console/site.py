@@ -48,7 +48,7 @@ policyd: {{listen: "unix:{home}/policyd", deadline: 2s}}
 milter: {{listen: "unix:{home}/milter", workers: 2, deadline: 2s}}
 dns: {{servers: ["127.0.0.1:1"], timeout: 100ms, attempts: 1}}
 store: {{path: {home}/state.db}}
-journal: {{path: {home}/journal.db}}
+journal: {{path: {home}/journal}}
 findings_key: {home}/findings.key
 {settings}
 """

@@ -28,7 +28,7 @@ NOW = 1_795_000_000.0
 def fill(home: Path, pseudonyms: Pseudonyms) -> None:
     """Two mails: one refused by policyd, one that went on to the milter."""
     writer = JournalWriter(
-        home / "journal.db",
+        home / "journal",
         keep_seconds=1e9,
         max_bytes=10**8,
         render=lambda record: journal.row(record, pseudonyms),
@@ -104,7 +104,7 @@ def test_nothing_found_is_said(etc: str) -> None:
 
 def test_a_site_without_journal_is_told(tmp_path: Path, etc: str) -> None:
     path = tmp_path / "etc/postward.yml"
-    path.write_text(path.read_text().replace(f"journal: {{path: {tmp_path}/journal.db}}", "journal: off"))
+    path.write_text(path.read_text().replace(f"journal: {{path: {tmp_path}/journal}}", "journal: off"))
     result = postward("why", "AAAA", "--config", etc)
     assert result.exit_code == 1
     assert "this site keeps no journal" in result.stderr

@@ -42,7 +42,7 @@ run_dir: {0}/run/postward
 policyd: {{listen: "unix:{0}/var/spool/postfix/postward/policyd"}}
 milter: {{listen: "unix:{0}/var/spool/postfix/postward/milter", workers: 1}}
 store: {{path: {0}/var/lib/postward/state.db}}
-journal: {{path: {0}/var/lib/postward/journal.db}}
+journal: {{path: {0}/var/lib/postward/journal}}
 findings_key: {0}/var/lib/postward/findings.key
 """
 

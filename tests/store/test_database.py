@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from postward.store.database import Database, SchemaRefused, connect, is_corrupt, migrate, shape
-from postward.store.schema import JOURNAL, STATE, Schema
+from postward.store.schema import STATE, Schema
 
 VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text()
 
@@ -58,7 +58,7 @@ def test_a_new_file_has_the_newest_schema_and_a_write_ahead_log(path: Path) -> N
         assert connection.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
 
 
-@pytest.mark.parametrize("schema", [STATE, JOURNAL])
+@pytest.mark.parametrize("schema", [STATE])
 def test_beginners_at_the_same_time_make_one_file(path: Path, schema: Schema) -> None:
     failed: list[BaseException] = []
 
@@ -126,8 +126,8 @@ def test_a_strangers_file_is_refused_and_not_touched(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_journal_is_not_taken_for_a_state_file(path: Path) -> None:
-    Database(path, JOURNAL).connect().close()
+def test_another_database_is_not_taken_for_a_state_file(path: Path) -> None:
+    Database(path, Schema("other", 0x11111111, (("CREATE TABLE one (id INTEGER)",),))).connect().close()
     with pytest.raises(SchemaRefused, match="not a Postward state file"):
         Database(path, STATE).connect()
 
