@@ -12,8 +12,9 @@ from postward.rules import grammar
 from postward.rules.conditions import Condition
 from postward.rules.judgement import Judged
 from postward.rules.options import check_with
-from postward.rules.outcomes import DOORS, WATCH, Outcome
+from postward.rules.outcomes import WATCH, Outcome
 from postward.rules.parts import Parts
+from postward.rules.place import for_one, stage_at
 from postward.rules.reader import Reader, Value
 from postward.rules.rule import Gate, Mode, Phase, Rule
 from postward.rules.text import PLACEHOLDERS, Template
@@ -34,6 +35,10 @@ class Site:
 
     doors: frozenset[Door]
     lists: Mapping[str, Any]
+    varying: frozenset[str] = frozenset()
+    """The rules that an override for some recipients changes."""
+    scores_vary: bool = False
+    """An override for some recipients has thresholds of its own."""
 
 
 class Compiler:
@@ -76,7 +81,7 @@ class Compiler:
             door=door,
             stage=stage,
             phase=_phase(check, then, parts.conditions),
-            per_recipient="recipient" in parts.needs,
+            per_recipient=for_one(parts, stage, self._varies(parts, members)),
             reason=parts.reason,
             remedy=parts.remedy,
             clear=Judged(name, check.name, CLEAR, "", 0.0, mode[0].value, 0.0),
@@ -115,7 +120,7 @@ class Compiler:
         """
         if parts.kind is None:
             return None
-        placed = self._placed(parts.needs, parts.kind, parts.outcomes, parts.wanted)
+        placed = self._placed(parts, self._varies(parts, members))
         if isinstance(placed, str):
             if not optional:
                 self._misplaced(members, whole, placed, parts.wanted[0])
@@ -171,19 +176,20 @@ class Compiler:
         stage = self.reader.word(members["stage"], _STAGES) if "stage" in members else None
         return Door(door) if door else None, Stage[stage.upper()] if stage else None
 
-    def _placed(
-        self,
-        needs: frozenset[str],
-        kind: type[Any],
-        outcomes: tuple[Outcome, ...],
-        wanted: tuple[Door | None, Stage | None],
-    ) -> tuple[Door, Stage] | str:
+    def _varies(self, parts: Parts, members: Mapping[str, Value]) -> bool:
+        """Whether overrides make the rule, or what its score leads to, differ between recipients."""
+        if "name" in members and members["name"].data in self.site.varying:
+            return True
+        scores = any(outcome.score for outcome in parts.outcomes)
+        return scores and self.site.scores_vary and parts.wanted[1] is None
+
+    def _placed(self, parts: Parts, varies: bool) -> tuple[Door, Stage] | str:
         """Door and stage of a rule: the first door in use that can, or the one of `at:`. Text: why none."""
         why: list[str] = []
         for door in Door:
-            if door not in self.site.doors or wanted[0] not in (None, door):
+            if door not in self.site.doors or parts.wanted[0] not in (None, door):
                 continue
-            stage_or_why = _stage_at(door, needs, kind, outcomes, wanted[1])
+            stage_or_why = stage_at(door, parts, varies)
             if isinstance(stage_or_why, Stage):
                 return door, stage_or_why
             why.append(f"{door.value}: {stage_or_why}")
@@ -225,40 +231,6 @@ class Compiler:
 
 def _content(condition: Condition) -> tuple[str, str]:
     return condition.word, condition.argument
-
-
-def _stage_at(
-    door: Door,
-    needs: frozenset[str],
-    kind: type[Any],
-    outcomes: tuple[Outcome, ...],
-    wanted: Stage | None,
-) -> Stage | str:
-    """The stage at which `door` can judge, or why it cannot."""
-    stage = Stage.CONNECT
-    latest = ""
-    for fact in sorted(needs):
-        known = FACTS[fact].stage(door)
-        if known is None:
-            return f"never learns {fact}"
-        if known > stage:
-            stage, latest = known, f"{fact} is known"
-    for outcome in outcomes:
-        if door not in DOORS[outcome.word]:
-            return f"cannot {outcome.word}"
-        if outcome.word == "discard" and "recipient" in needs and door is Door.POLICYD:
-            # access(5): DISCARD affects all recipients of the message; the others would lose their mail.
-            return "cannot discard for one recipient alone"
-    if kind.cost is Cost.STATE and door is not Door.POLICYD:
-        return f"{kind.name} keeps state, which only policyd does"
-    if any(outcome.word == "tag" for outcome in outcomes):
-        stage, latest = Stage.EOM, "tags are written"
-    if wanted is not None and wanted < stage:
-        return f"{latest} at stage {stage.word}, later than {wanted.word}"
-    stage = wanted or stage
-    if "recipient" in needs and stage is not Stage.RCPT:
-        return f"a recipient is asked about at stage rcpt only, not at {stage.word}"
-    return stage
 
 
 def _phase(check: Check, then: Outcome, conditions: tuple[Condition, ...]) -> Phase:

@@ -26,6 +26,7 @@ TOP = ("shipped", "rules", "thresholds", "overrides", "hold_for_hours")
 OVERRIDE_KEYS = ("for", "rules", "thresholds")
 FOR_KEYS = ("login", "listener", "recipient_domain", "recipient")
 CHANGEABLE = ("mode", "then", "unsure", "until")
+_RECIPIENTS = frozenset({"recipient_domain", "recipient"})
 _MAX_RULES = 2_000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _THRESHOLDS = tuple(Thresholds.__dataclass_fields__)
@@ -65,7 +66,7 @@ class _Loader:
             documents = [*self._documents([_SHIPPED_RULES]), *documents]
         for document in documents:
             self._take(document)
-        compiler = Compiler(self.reader, Site(self.doors, lists))
+        compiler = Compiler(self.reader, Site(self.doors, lists, *self._varying()))
         self.rules = {name: self._compiled(name, compiler) for name in self.members}
         for members, whole in self.refused:
             compiler.look_over(members, whole)
@@ -86,6 +87,18 @@ class _Loader:
         """A rule; a shipped one that a site's only door cannot judge is left out unless it was changed."""
         whole = self.wholes[name]
         return compiler.rule(self.members[name], whole, optional=whole.document.file == str(_SHIPPED_RULES))
+
+    def _varying(self) -> tuple[frozenset[str], bool]:
+        """Which rules overrides for some recipients change, and whether one changes thresholds."""
+        about = [
+            value.data
+            for value in self.overrides
+            if isinstance(value.data, dict)
+            and isinstance(value.data.get("for"), dict)
+            and not _RECIPIENTS.isdisjoint(value.data["for"])
+        ]
+        rules = [each["rules"] for each in about if isinstance(each.get("rules"), dict)]
+        return frozenset().union(*rules), any("thresholds" in each for each in about)
 
     def _on_or_off(self, value: Value) -> None:
         if not isinstance(value.data, bool | str) or value.data not in (True, False, "on", "off"):
@@ -197,22 +210,21 @@ class _Loader:
             self.reader.complain(members["for"], f"must name one of {', '.join(FOR_KEYS)}")
         if not any(words.values()):
             return None
-        recipients = {word.lower() for word in words.get("recipient", ())}
+        domains: tuple[str, ...] = ()
         if "recipient_domain" in who:
-            recipients |= set(
-                grammar.domains(self.reader, who["recipient_domain"], words["recipient_domain"])
-            )
+            domains = grammar.domains(self.reader, who["recipient_domain"], words["recipient_domain"])
         if "rules" not in members and "thresholds" not in members:
             self.reader.complain(value, "changes nothing; give it rules: or thresholds:")
         return Override(
             logins=frozenset(words.get("login", ())),
             listeners=frozenset(words.get("listener", ())),
-            recipients=frozenset(recipients),
-            rules=self._changed(members["rules"], compiler, bool(recipients)) if "rules" in members else (),
-            thresholds=self._thresholds(members["thresholds"]) if "thresholds" in members else {},
+            recipients=frozenset(word.lower() for word in words.get("recipient", ())),
+            domains=frozenset(domains),
+            rules=self._changed(members["rules"], compiler) if "rules" in members else (),
+            thresholds=thresholds,
         )
 
-    def _changed(self, value: Value, compiler: Compiler, for_recipients: bool) -> tuple[Rule, ...]:
+    def _changed(self, value: Value, compiler: Compiler) -> tuple[Rule, ...]:
         """The rules that an override changes, compiled as they are then."""
         changed = []
         for name, change in self.reader.mapping(value).items():
@@ -223,12 +235,7 @@ class _Loader:
             members = {**self.members[name], **self.reader.mapping(change, CHANGEABLE)}
             if self.rules[name] is None:  # what is wrong with it was said already
                 continue
-            rule = compiler.rule(members, change)
-            if for_recipients and rule is not None and rule.door is Door.POLICYD and rule.discards:
-                self.reader.complain(
-                    change, "policyd cannot discard for some recipients alone; add at: milter"
-                )
-            changed.append(rule)
+            changed.append(compiler.rule(members, change))
         return tuple(rule for rule in changed if rule is not None)
 
     def _lists(self) -> dict[str, CompiledList]:
@@ -275,3 +282,10 @@ class _Loader:
             return None
         added = str(members["added"].data) if "added" in members else ""
         return Entry(text, note, added, expires)
+
+
+def _places(thresholds: Value) -> dict[str, Value]:
+    """Where each threshold stands."""
+    return (
+        {name: thresholds.at(name) for name in thresholds.data} if isinstance(thresholds.data, dict) else {}
+    )

@@ -37,6 +37,10 @@ class Parts:
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(each for each in (self.then, self.unsure) if each is not None)
 
+    def says(self, word: str) -> bool:
+        """Whether `then:` or `unsure:` is this outcome."""
+        return any(outcome.word == word for outcome in self.outcomes)
+
     @property
     def needs(self) -> frozenset[str]:
         """The facts that must be known, as far as can be told."""

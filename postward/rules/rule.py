@@ -83,11 +83,6 @@ class Rule:
     """The record of a look that found nothing and took no time."""
     _not_asked: dict[str, Judged] = field(default_factory=dict)
 
-    @property
-    def discards(self) -> bool:
-        """Whether mail may be thrown away for it."""
-        return "discard" in (self.then.word, self.unsure.word)
-
     def not_asked(self, why: str) -> Judged:
         """The record of the rule when it was not asked; there are few reasons, so each is made once."""
         made = self._not_asked.get(why)

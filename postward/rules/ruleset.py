@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from postward.address import Address
 from postward.lists import CompiledList
 from postward.mail import Mail
+from postward.rules.errors import Problem
 from postward.rules.judge import Case
 from postward.rules.rule import Mode, Plan, Rule, plan
 from postward.rules.thresholds import Thresholds
@@ -22,7 +23,9 @@ class Override:
     logins: frozenset[str]
     listeners: frozenset[str]
     recipients: frozenset[str]
-    """Recipient domains, and whole recipient addresses."""
+    """Whole addresses in small letters."""
+    domains: frozenset[str]
+    """Domains of recipients."""
     rules: tuple[Rule, ...]
     """The rules that it changes, as they are then."""
     thresholds: Mapping[str, float | None]
@@ -38,7 +41,8 @@ class Override:
             return False
         if self.listeners and known.get("listener", "") not in self.listeners:
             return False
-        if not self.recipients:
+        recipients, domains = self.recipients, self.domains
+        if not recipients and not domains:
             return True
         whole: tuple[Address, ...]
         if mail.stage <= Stage.RCPT:
@@ -46,7 +50,8 @@ class Override:
         else:
             whole = known["recipients"] if "recipients" in known else accepted()
         return bool(whole) and all(
-            each.domain in self.recipients or each.text.lower() in self.recipients for each in whole
+            (not domains or each.domain in domains) and (not recipients or each.text.lower() in recipients)
+            for each in whole
         )
 
 
@@ -97,6 +102,15 @@ class Ruleset:
 
     def _ever(self, door: Door) -> list[Rule]:
         """The rules that may run at `door` for some mail."""
+    def expired(self, now: float) -> dict[str, float]:
+        """The rules that are no longer asked, with the end of their last day."""
+        changed = (rule for override in self.overrides for rule in override.rules)
+        return {
+            rule.name: rule.gate.until
+            for rule in (*changed, *self.rules)
+            if rule.gate is not None and rule.gate.until is not None and rule.gate.until <= now
+        }
+
         every = [*self.rules, *(rule for override in self.overrides for rule in override.rules)]
         return [rule for rule in every if rule.door is door and rule.mode is not Mode.OFF]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from postward.decision import Continue, Defer, Reject
+from postward.rules.errors import ConfigErrors
 from postward.stage import Door, Stage
 from tests.rules.judging import HIT, Bench, of, recipient, rule, rules
 
@@ -135,3 +136,42 @@ def test_an_outcome_can_move_a_rule_to_the_other_door(tmp_path: Path) -> None:
     bench.open()
     assert bench.judge(Stage.EOM, sasl_username="alice").edits
     assert bench.judge(Stage.EOM, sasl_username="bob").edits == ()
+
+
+def test_a_recipient_and_its_domain_must_both_match(tmp_path: Path) -> None:
+    bench = _bench(
+        tmp_path,
+        "  - {for: {recipient_domain: lenient.example, recipient: [bob@lenient.example, bob@other.example]},"
+        " rules: {a: {mode: off}}}\n",
+    )
+    assert isinstance(bench.decide(**recipient("Bob@lenient.example")), Continue)
+    assert isinstance(bench.decide(**recipient("bob@other.example")), Reject)
+    assert isinstance(bench.decide(**recipient("alice@lenient.example")), Reject)
+
+
+@pytest.mark.parametrize("stage", ["connect", "helo", "mail"])
+def test_an_override_by_recipient_waits_for_the_recipient(tmp_path: Path, stage: str) -> None:
+    reads = {"connect": "client_address", "helo": "helo_name", "mail": "sender"}[stage]
+    bench = _bench(tmp_path, LENIENT, rule("a", "reject", reads=reads, at="milter"), door=Door.MILTER)
+    assert bench.rules.stages(Door.MILTER) == {Stage.RCPT}
+    assert isinstance(bench.decide(Stage[stage.upper()]), Continue)
+    assert isinstance(bench.decide(**recipient("x@lenient.example")), Continue)
+    assert isinstance(bench.decide(**recipient("x@other.example")), Reject)
+
+
+def test_a_score_waits_for_thresholds_by_recipient(tmp_path: Path) -> None:
+    bench = _bench(
+        tmp_path,
+        "  - {for: {recipient_domain: lenient.example}, thresholds: {reject: 9}}\n",
+        rule("a", "{score: 6}", at="milter"),
+        before="thresholds: {reject: 6}",
+        door=Door.MILTER,
+    )
+    assert isinstance(bench.decide(Stage.MAIL), Continue)
+    assert isinstance(bench.decide(**recipient("x@lenient.example")), Continue)
+    assert isinstance(bench.decide(**recipient("x@other.example")), Reject)
+
+
+def test_an_override_by_recipient_of_a_rule_that_must_not_wait_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigErrors, match=r"recipient of an override .* stage rcpt, later than mail"):
+        _bench(tmp_path, LENIENT, rule("a", "reject", stage="mail"))
