@@ -9,6 +9,8 @@ from typing import assert_never
 from postward.carried import FIELD_NAME
 from postward.decision import Accept, Continue, Decision, Defer, Discard, Hold, Quarantine, Reject
 
+MAX_REPLY = 510  # octets of an SMTP reply line without its CRLF (RFC 5321 4.5.3.1.5)
+
 
 def action_of(decision: Decision, findings: str = "") -> str:
     """The action for `decision`; `findings` is the signed field to prepend where the mail goes on."""
@@ -16,7 +18,7 @@ def action_of(decision: Decision, findings: str = "") -> str:
         case Continue() | Accept():
             return f"PREPEND {FIELD_NAME}: {findings}" if findings else "DUNNO"
         case Reject(reply) | Defer(reply) | Hold(reply):
-            return str(reply)
+            return str(reply)[:MAX_REPLY]
         case Quarantine(why):
             return f"HOLD {why}"
         case Discard(why):

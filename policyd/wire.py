@@ -9,7 +9,7 @@ from itertools import repeat
 
 MAX_REQUEST = 65_536  # octets; Postfix sends some 700, client certificate subjects make it a few thousand
 MAX_ATTRIBUTES = 100  # Postfix 3.12 sends 35
-MAX_ACTION = 2_048  # octets of an answer: a PREPEND of the findings field is the longest
+MAX_ACTION = 990  # octets; the line is below RFC 5322 2.1.1's 998. A PREPEND of the findings is the longest
 
 
 class ProtocolError(Exception):
