@@ -1,5 +1,6 @@
 """`postward check`: is the configuration valid?"""
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def check(where: Path | None, directory: Path) -> None:
     """Say whether postward.yml, the rules and the lists in DIR are valid; exit 0 or 1.
 
-    Each thing that is wrong is printed as `file:line:column: path: what is wrong`.
+    Each thing that is wrong is printed as `file:line:column: path: what is wrong`. What is allowed
+    but surely not meant is a warning, and no reason to refuse.
 
     \b
     Examples:
@@ -34,7 +36,23 @@ def check(where: Path | None, directory: Path) -> None:
         count = len(errors.problems)
         click.echo("\n".join(str(problem) for problem in errors.problems), err=True)
         raise Trouble(f"{count} error{'s' if count > 1 else ''}; running daemons keep their rules") from None
+    for doubt in configuration.rules.doubts:
+        click.echo(f"warning: {doubt}", err=True)
     click.echo(_summary(configuration.rules))
+    if expired := _expired(configuration.rules, time.time()):
+        click.echo(expired)
+
+
+def _expired(rules: "Ruleset", now: float) -> str:
+    """`1 rule has expired (NAME, until 2026-10-31)`; empty when none has."""
+    days = {
+        name: time.strftime("%Y-%m-%d", time.gmtime(end - 86_400))
+        for name, end in sorted(rules.expired(now).items())
+    }
+    if not days:
+        return ""
+    listed = "; ".join(f"{name}, until {day}" for name, day in days.items())
+    return f"{len(days)} rule{' has' if len(days) == 1 else 's have'} expired ({listed})"
 
 
 def _summary(rules: "Ruleset") -> str:

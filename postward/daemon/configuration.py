@@ -20,6 +20,11 @@ class Configuration:
     settings: Settings
     rules: Ruleset
 
+    def warn_of_doubts(self) -> None:
+        """Log what is allowed but surely not meant."""
+        for doubt in self.rules.doubts:
+            _log.warning("%s", doubt)
+
 
 def configure(directory: Path) -> Configuration:
     """Read `directory`: postward.yml, rules and lists. Raises ConfigErrors with all that is wrong."""

@@ -36,6 +36,7 @@ def main(directory: Path) -> int:
     configuration = configure(directory)
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
+    configuration.warn_of_doubts()
     make_missing(settings)
     key = findings_key(settings.findings_key)
     if settings.milter.transport == "libmilter":
@@ -97,6 +98,7 @@ class Parent:
             self.desk.refused(str(errors))
             return ""
         warn_of_restart(self.configuration.settings, fresh.settings)
+        fresh.warn_of_doubts()
         self.configuration = fresh
         self._reloading = True
         return fresh.rules.digest

@@ -28,6 +28,7 @@ def main(directory: Path) -> int:
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
     make_missing(settings)
+    configuration.warn_of_doubts()
     key = findings_key(settings.findings_key)
     listeners = bind(settings.policyd.listen, settings.policyd.socket_mode)
     warn_of_closed_doors(settings.policyd.listen)

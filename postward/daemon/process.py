@@ -56,6 +56,7 @@ class Reloader:
             # In a thread, so that the loop goes on answering meanwhile.
             fresh = await asyncio.to_thread(reconfigure, self.configuration.directory)
             wiring.warn_of_restart(self.configuration.settings, fresh.settings)
+            fresh.warn_of_doubts()
             wiring.take_over(self.house, fresh)
             self.configuration = fresh
             return fresh.rules.digest

@@ -62,6 +62,7 @@ class Compiler:
         if "then" not in members:
             self.reader.complain(whole, "needs then:")
         parts = self._parts(members, whole)
+        self._ever_asked(parts, members)
         place = self._place(parts, members, whole, optional)
         check, then, mode = parts.check, parts.then, parts.mode
         if len(self.reader.problems) > before or place is None or not check or not then or not mode:
@@ -154,6 +155,11 @@ class Compiler:
         if key not in members:
             return ()
         return grammar.conditions(self.reader, members[key], self.site.lists)
+
+    def _ever_asked(self, parts: Parts, members: Mapping[str, Value]) -> None:
+        wanted = set(map(_content, parts.when))
+        for word in dict.fromkeys(each.word for each in parts.unless if _content(each) in wanted):
+            self.reader.complain(members["unless"], f"{word} stands in when: too; such a rule is never asked")
 
     def _outcome(self, members: Mapping[str, Value], key: str) -> Outcome | None:
         return grammar.outcome(self.reader, members[key]) if key in members else None

@@ -12,6 +12,7 @@ from postward.lists import BadEntry, CompiledList
 from postward.rules import grammar
 from postward.rules.compile import KEYS, Compiler, Site
 from postward.rules.document import Document, read
+from postward.rules.doubts import about_thresholds
 from postward.rules.errors import ConfigErrors, Mark, Problem, did_you_mean, nearest
 from postward.rules.reader import Reader, Value, kind
 from postward.rules.rule import Rule
@@ -25,8 +26,8 @@ _SHIPPED_RULES = SHIPPED / "rules.yml"
 TOP = ("shipped", "rules", "thresholds", "overrides", "hold_for_hours")
 OVERRIDE_KEYS = ("for", "rules", "thresholds")
 FOR_KEYS = ("login", "listener", "recipient_domain", "recipient")
-CHANGEABLE = ("mode", "then", "unsure", "until")
 _RECIPIENTS = frozenset({"recipient_domain", "recipient"})
+CHANGEABLE = ("mode", "then", "unsure", "until")
 _MAX_RULES = 2_000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _THRESHOLDS = tuple(Thresholds.__dataclass_fields__)
@@ -49,6 +50,8 @@ class _Loader:
         self.wholes: dict[str, Value] = {}
         self.rules: dict[str, Rule | None] = {}
         self.thresholds: dict[str, float | None] = {}
+        self.own_thresholds: dict[str, Value] = {}
+        self.doubts: list[Problem] = []
         self.overrides: list[Value] = []
         self.refused: list[tuple[Members, Value]] = []
         """Rules without a name of their own: read on only to say what else is wrong with them."""
@@ -73,6 +76,7 @@ class _Loader:
         overrides = [self._override(value, compiler) for value in self.overrides]
         if self.reader.problems:
             raise ConfigErrors(self.reader.problems)
+        self.doubts += about_thresholds(self.thresholds, self.own_thresholds)
         return Ruleset(
             rules=tuple(rule for rule in self.rules.values() if rule is not None),
             thresholds=Thresholds(**self.thresholds),
@@ -81,12 +85,8 @@ class _Loader:
             doors=self.doors,
             digest=self.digest.hexdigest()[:16],
             hold_for=self.hold_hours * 3600,
+            doubts=tuple(self.doubts),
         )
-
-    def _compiled(self, name: str, compiler: Compiler) -> Rule | None:
-        """A rule; a shipped one that a site's only door cannot judge is left out unless it was changed."""
-        whole = self.wholes[name]
-        return compiler.rule(self.members[name], whole, optional=whole.document.file == str(_SHIPPED_RULES))
 
     def _varying(self) -> tuple[frozenset[str], bool]:
         """Which rules overrides for some recipients change, and whether one changes thresholds."""
@@ -99,6 +99,11 @@ class _Loader:
         ]
         rules = [each["rules"] for each in about if isinstance(each.get("rules"), dict)]
         return frozenset().union(*rules), any("thresholds" in each for each in about)
+
+    def _compiled(self, name: str, compiler: Compiler) -> Rule | None:
+        """A rule; a shipped one that a site's only door cannot judge is left out unless it was changed."""
+        whole = self.wholes[name]
+        return compiler.rule(self.members[name], whole, optional=whole.document.file == str(_SHIPPED_RULES))
 
     def _on_or_off(self, value: Value) -> None:
         if not isinstance(value.data, bool | str) or value.data not in (True, False, "on", "off"):
@@ -131,6 +136,8 @@ class _Loader:
         top = self.reader.mapping(Value(document.data, document, ()), TOP)
         if "thresholds" in top:
             self.thresholds.update(self._thresholds(top["thresholds"]))
+            if document.file != str(_SHIPPED_RULES):
+                self.own_thresholds.update(_places(top["thresholds"]))
         if "hold_for_hours" in top:
             self.hold_hours = self.reader.number(top["hold_for_hours"], 1, 120) or 24.0
         if "overrides" in top:
@@ -215,6 +222,10 @@ class _Loader:
             domains = grammar.domains(self.reader, who["recipient_domain"], words["recipient_domain"])
         if "rules" not in members and "thresholds" not in members:
             self.reader.complain(value, "changes nothing; give it rules: or thresholds:")
+        thresholds = self._thresholds(members["thresholds"]) if "thresholds" in members else {}
+        if thresholds:
+            together = {**self.thresholds, **thresholds}
+            self.doubts += about_thresholds(together, _places(members["thresholds"]))
         return Override(
             logins=frozenset(words.get("login", ())),
             listeners=frozenset(words.get("listener", ())),

@@ -67,6 +67,8 @@ class Ruleset:
     digest: str
     hold_for: float = 86_400.0
     """Seconds that a sender domain is held at most; then it passes to full scoring."""
+    doubts: tuple[Problem, ...] = ()
+    """What is allowed, but surely not meant."""
     _plans: dict[tuple[Door, tuple[int, ...]], Plan] = field(default_factory=dict)
     _stages_of: dict[Door, frozenset[Stage]] = field(default_factory=dict)
     _due: dict[tuple[Door, Stage], bool] = field(default_factory=dict)
@@ -100,8 +102,6 @@ class Ruleset:
             numbers.update(self.overrides[index].thresholds)
         return plan(tuple(rules.values()), door, Thresholds(**numbers))
 
-    def _ever(self, door: Door) -> list[Rule]:
-        """The rules that may run at `door` for some mail."""
     def expired(self, now: float) -> dict[str, float]:
         """The rules that are no longer asked, with the end of their last day."""
         changed = (rule for override in self.overrides for rule in override.rules)
@@ -111,6 +111,8 @@ class Ruleset:
             if rule.gate is not None and rule.gate.until is not None and rule.gate.until <= now
         }
 
+    def _ever(self, door: Door) -> list[Rule]:
+        """The rules that may run at `door` for some mail."""
         every = [*self.rules, *(rule for override in self.overrides for rule in override.rules)]
         return [rule for rule in every if rule.door is door and rule.mode is not Mode.OFF]
 

@@ -32,3 +32,22 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     result = postward("check", str(tmp_path / "no"))
     assert result.exit_code == 1
     assert "there is no such directory" in result.stderr
+
+
+def test_what_is_surely_not_meant_is_a_warning(tmp_path: Path) -> None:
+    etc = make(tmp_path)
+    (etc / "rules.d" / "zz.yml").write_text("thresholds: {tag: 20}\n")
+    result = postward("check", str(etc))
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"warning: {etc}/rules.d/zz.yml:1:19: thresholds.tag: tag: 20 is never reached, "
+        "for reject: 12 comes first\n"
+    )
+
+
+def test_a_rule_that_has_expired_is_told(tmp_path: Path) -> None:
+    etc = make(tmp_path)
+    (etc / "rules.d" / "zz.yml").write_text("rules: [{name: odd-helo, until: 2026-01-31}]\n")
+    assert postward("check", str(etc)).stdout.splitlines()[1:] == [
+        "1 rule has expired (odd-helo, until 2026-01-31)"
+    ]

@@ -122,8 +122,19 @@ WRONG = [
         "postward.yml:1:21: policyd.deadline: write a number and a unit (ms, s, m, h, d, w), such as 30s",
     ),
     (
-        "policyd: {deadline: 1h}\n",
-        "postward.yml:1:21: policyd.deadline: must be less than or equal to 300",
+        "policyd: {deadline: 10s}\n",
+        "postward.yml:1:21: policyd.deadline: must be above 0s and up to 9s: Postfix waits 10s (the "
+        "service's timeout in main.cf)",
+    ),
+    (
+        "milter: {deadline: 0s}\n",
+        "postward.yml:1:20: milter.deadline: must be above 0s and up to 50s: Postfix waits 60s (the "
+        "milter's timeouts in main.cf)",
+    ),
+    (
+        "milter: {deadline: 70s}\n",
+        "postward.yml:1:20: milter.deadline: must be above 0s and up to 50s: Postfix waits 60s (the "
+        "milter's timeouts in main.cf)",
     ),
     (
         "policyd: {socket_mode: 660}\n",

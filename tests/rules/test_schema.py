@@ -94,6 +94,7 @@ UNSEEN = {
     },
     "outcomes": set(),
     "conditions": {
+        "a condition that stands in when and in unless",
         "a domain that is none",
         "an address where a domain should be",
         "a list that there is not",
