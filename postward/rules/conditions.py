@@ -6,9 +6,10 @@ In YAML a condition is a word (`authenticated`) or a word with its argument (`{l
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
-from postward.mail import Mail
+from postward.mail import IPAddress, Mail
 from postward.rules.thresholds import Thresholds
 from postward.tools import Tools
 
@@ -62,7 +63,12 @@ _LOCAL = tuple(
 
 def _local(mail: Mail, _tools: Tools, _standing: Standing) -> bool:
     address = mail.client_address
-    return address is None or any(address in network for network in _LOCAL)
+    return address is None or _is_local(address)
+
+
+@lru_cache(maxsize=4096)
+def _is_local(address: IPAddress) -> bool:
+    return any(address in network for network in _LOCAL)
 
 
 def _suspicious(_mail: Mail, _tools: Tools, standing: Standing) -> bool:
