@@ -28,7 +28,7 @@ from postward.stage import Door, Stage
 _log = logging.getLogger("postward.policyd")
 _HIGH_WATER = 64  # requests kept back before reading is paused
 _SWEEP = 1.0  # seconds between looks for slow peers
-_QUIET = 1.0  # seconds: who has said nothing for so long makes room for somebody new
+_QUIET = 1.0  # seconds: who has asked nothing for so long makes room for somebody new
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,13 @@ class PolicyServer:
         return True
 
     def _make_room(self) -> bool:
-        """Give up who has been silent the longest, those that never asked anything first."""
+        """Give up who has been silent the longest: stalled ones, then idle ones, then who has just come."""
         since = asyncio.get_running_loop().time() - _QUIET
-        silent = [each for each in self.connections if not each.busy and each.heard <= since]
+        idle = [each for each in self.connections if not each.busy]
+        silent = [each for each in idle if each.heard <= since or not each.asked]
         if not silent:
             return False
-        longest = min(silent, key=lambda each: (each.asked, each.heard))
+        longest = min(silent, key=lambda each: (each.heard > since, each.asked, each.heard))
         self.connections.discard(longest)
         longest.cut()
         return True

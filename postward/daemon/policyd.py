@@ -18,6 +18,7 @@ from postward.daemon.wiring import open_house
 
 GARBAGE = (50_000, 20, 50)
 """Little of a message is cyclic; at the usual 700 objects the collector takes a tenth of the time."""
+BACKLOG = 1024  # connections that wait to be taken in; Postfix gives up at once where a queue is full
 DRAIN = 10.0  # seconds for the requests that wait for an answer; Postfix asks again after that
 
 
@@ -27,8 +28,8 @@ def main(directory: Path) -> int:
     configuration = configure(directory)
     settings = configuration.settings
     log = daemon_log.set_up(settings.log.format, settings.log.level)
-    make_missing(settings)
     configuration.warn_of_doubts()
+    make_missing(settings)
     key = findings_key(settings.findings_key)
     listeners = bind(settings.policyd.listen, settings.policyd.socket_mode)
     warn_of_closed_doors(settings.policyd.listen)
@@ -47,7 +48,10 @@ async def _serve(configuration: Configuration, log: Log, key: bytes, listeners: 
     section = configuration.settings.policyd
     async with open_house(configuration, log, key) as house:
         server = PolicyServer(house, PolicySettings(section.connections, section.idle, section.deadline))
-        doors = [await loop.create_server(server.protocol, sock=listener) for listener in listeners]
+        doors = [
+            await loop.create_server(server.protocol, sock=listener, backlog=BACKLOG)
+            for listener in listeners
+        ]
         await live(desk, Reloader(house, configuration), notifier)
         unlink(listeners, inodes)
         for door in doors:

@@ -127,6 +127,22 @@ def test_stalled_connections_make_room_for_one_that_asks(
     attack(built, PolicySettings(connections=5), work)
 
 
+def test_idle_connections_go_before_one_that_has_just_come(built: TestHouse) -> None:
+    async def work(server: PolicyServer, path: str) -> None:
+        idle = [await asyncio.open_unix_connection(path) for _ in range(5)]
+        for pair in idle:
+            assert await ask(*pair, request()) == "DUNNO"
+        for connection in server.connections:
+            connection.heard -= 2
+        fresh = [await asyncio.open_unix_connection(path) for _ in range(5)]
+        for pair in fresh:
+            assert await ask(*pair, request()) == "DUNNO"
+        for _, writer in idle + fresh:
+            writer.close()
+
+    attack(built, PolicySettings(connections=5), work)
+
+
 def test_messages_that_are_begun_and_never_ended_are_forgotten(built: TestHouse) -> None:
     async def work(server: PolicyServer, path: str) -> None:
         reader, writer = await asyncio.open_unix_connection(path)
