@@ -66,6 +66,7 @@ _DRAIN_STEP: Final = 0.05
 _GRACE: Final = 5.0  # seconds beyond the deadline in which an answer must come
 _STOP: Final = 10.0  # seconds; libmilter looks every 5 s whether it must stop
 _BACKLOG: Final = 1024
+_MAX_KEPT: Final = 500  # events that wait for one with an answer
 _MAY_RAISE: Final = Steps.SILENT_CONNECT | Steps.SILENT_HELO | Steps.SILENT_HEADER | Steps.SILENT_UNKNOWN
 # libmilter ignores the end of a message without any field unless it was told of the header's end.
 _NOT_WANTED: Final = _MAY_RAISE | Steps.NO_END_OF_HEADERS
@@ -168,11 +169,15 @@ class Talk:
     def hear(self, ctx: Any, event: Event, silent: int, asks: bool) -> int:
         """Take an event; `silent` is its SMFIP_NR_* bit, `asks` whether it may have an answer."""
         self._keep_macros(ctx, type(event))
-        if not asks or self._terms.steps & silent:
+        if asks and not self._terms.steps & silent:
+            return _apply(ctx, self._ask(event))
+        if len(self._kept) >= _MAX_KEPT:  # a header of a million fields is the session's to bound
+            answer = self._ask(event)
+            if answer not in (SILENCE, CONTINUE):
+                return _apply(ctx, answer)
+        else:
             self._kept.append(event)
-            return int(milter.NOREPLY if self._terms.steps & silent & ~_MAY_RAISE else milter.CONTINUE)
-        answer = self._ask(event)
-        return _apply(ctx, answer)
+        return int(milter.NOREPLY if self._terms.steps & silent & ~_MAY_RAISE else milter.CONTINUE)
 
     def keep(self, error: Exception) -> None:
         """Our own trouble in a callback: the session answers for it as configured."""
