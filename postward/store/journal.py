@@ -1,7 +1,7 @@
 """The journal of decisions: a directory of files that are only ever appended to.
 
-`JournalWriter.write` puts an entry into a queue; a thread renders and appends what has come, ten times
-a second. Each process writes files of its own, so nobody waits for anybody; a file that is full or a
+`JournalWriter.write` puts an entry into a queue; a thread renders and appends what has come, some
+fifty times a second: little at a time, so that it does not hold up the event loop. Each process writes files of its own, so nobody waits for anybody; a file that is full or a
 day old is followed by another, and the oldest are deleted by age and by size. A search reads the files
 from the newest on (`postward.store.journal_search`): people ask a few times a day, mail comes a
 thousand times a second (docs/adr/0007).
@@ -34,7 +34,7 @@ MOST_OCTETS = 8_000_000
 """Of one file, before it is followed by another."""
 _LONGEST = 86_400.0
 """Seconds that one file is written to."""
-_GATHER = 0.1
+_GATHER = 0.02
 """Seconds for which entries gather before they are written."""
 _BATCH = 1_000
 """Entries in one write."""
