@@ -20,6 +20,10 @@ MEMORY_AFTER_QUICK = (5_000, 10_000)
 SOAKED = ("postward (shipped rules)", "postward (shipped rules; 2 workers)")
 
 
+DEFAULT_HOME = {"policy": Path("/var/tmp"), "milter": Path("/dev/shm")}
+"""State lies on disk, as on a server. The queue does not: Postfix alone would wait for the disk."""
+
+
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("what", choices=("policy", "milter"))
@@ -29,7 +33,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", help="contenders whose names begin so, with commas between")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all readings there")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs")
-    parser.add_argument("--home", type=Path, help="directory for queue and state (default: in memory)")
+    parser.add_argument("--home", type=Path, help="directory for state and queue (default: policy on disk, milter in memory)")
     parser.add_argument("--patience", type=int, default=20, help="seconds to wait for a quiet machine")
     parser.add_argument("--list", action="store_true", help="name the contenders and end")
     parser.add_argument("--install-peers", action="store_true", help="bring the peers by apt first")
@@ -59,7 +63,7 @@ def main() -> int:
     if chosen.list or not picked(every, chosen.only):
         print("\n".join(one.name for one in every))
         return 0 if chosen.list else 2
-    base = chosen.home or (Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir()))
+    base = chosen.home or DEFAULT_HOME[chosen.what]
     home = Path(tempfile.mkdtemp(prefix="postward-bench-", dir=base))
     home.chmod(0o755)  # peers with a user of their own look for their files in it
     try:
