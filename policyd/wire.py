@@ -27,13 +27,16 @@ class Framer:
     def feed(self, data: bytes) -> list[bytes]:
         """The complete requests in what has come so far, without their empty lines.
 
-        Raises ProtocolError when an unfinished request grows beyond MAX_REQUEST.
+        Raises ProtocolError when an unfinished request grows beyond MAX_REQUEST, and as soon as its
+        first line shows that somebody speaks another protocol.
         """
         if self._kept:
             data = self._kept + data
         *complete, rest = data.split(b"\n\n")
         if len(rest) > MAX_REQUEST:
             raise ProtocolError(f"a request of more than {MAX_REQUEST} octets")
+        if rest and not complete:  # what is complete is answered first; the next octets bring us back
+            _refuse_other_protocols(rest)
         self._kept = rest
         return complete
 
@@ -41,6 +44,13 @@ class Framer:
     def unfinished(self) -> int:
         """How many octets of an unfinished request are kept."""
         return len(self._kept)
+
+
+def _refuse_other_protocols(begun: bytes) -> None:
+    """HTTP, SMTP and the like end their lines in CR LF and wait for an answer before an empty line."""
+    line, newline, _ = begun.partition(b"\n")
+    if newline and (b"=" not in line or line.endswith(b"\r")):
+        raise ProtocolError("a line without `=`" if b"=" not in line else "a line that ends in CR LF")
 
 
 def parse(request: bytes) -> dict[str, str]:

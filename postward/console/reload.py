@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postward.console.options import Trouble, config_option
+from postward.stage import Door
 
 if TYPE_CHECKING:
     from postward.daemon.state import RunState
@@ -22,8 +23,8 @@ _PAUSE = 0.05  # seconds between two looks at a state file
 def reload(directory: Path, within: float) -> None:
     """Check the configuration, then have the running daemons take it over; no request is lost.
 
-    Nothing is sent when the configuration is bad. Exit 0 when every running daemon judges by the
-    new rules.
+    Nothing is sent when the configuration is bad. Exit 0 when the daemons of all `doors:` run and
+    judge by the new rules.
 
     \b
     Example:
@@ -47,6 +48,12 @@ def reload(directory: Path, within: float) -> None:
     failures = [_outcome(settings.run_dir, each, digest, time.monotonic() + within) for each in running]
     if any(failures):
         raise Trouble("\n".join(filter(None, failures)), "those daemons keep their old rules")
+    missing = settings.doors - {Door(each.door) for each in running}
+    if missing:
+        names = " and ".join(sorted(door.value for door in missing))
+        raise Trouble(
+            f"{names}: does not run, though postward.yml names it in doors", "start it, or take it out"
+        )
 
 
 def _signal(daemon: "RunState") -> None:

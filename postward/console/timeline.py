@@ -64,9 +64,8 @@ def _head(out: Console, mail: "Sequence[Entry]") -> None:
 
 
 def _decision(out: Console, entry: "Entry", every: bool) -> None:
-    when = (
-        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time)) + f".{int(entry.time % 1 * 1000):03d}"
-    )
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(entry.time))  # as in the log, to be found there
+    when = f"{second}.{int(entry.time % 1 * 1000):03d}Z"
     line = Text(f"\n  {when}  {entry.door:<7} {entry.stage:<7} ")
     line += escaped(entry.decision.upper(), f"bold {colour(entry.decision)}")
     if entry.by:

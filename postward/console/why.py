@@ -22,7 +22,13 @@ _MAX_MAILS = 50
 @click.argument("key", metavar="KEY")
 @config_option
 @json_option
-@click.option("--limit", default=10, show_default=True, help="For an address: how many mails, newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="For an address: how many mails, newest first.",
+)
 @click.option("--all", "every", is_flag=True, help="Show the rules that found nothing too.")
 def why(key: str, directory: Path, as_json: bool, limit: int, every: bool) -> None:
     """Show what was decided about a mail, and why.

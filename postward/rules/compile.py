@@ -106,7 +106,7 @@ class Compiler:
             wanted=self._wanted(members),
             sure=len(self.reader.problems) == before,
             mode=grammar.mode(self.reader, members["mode"]) if "mode" in members else (Mode.ENFORCE, 1.0),
-            until=grammar.last_day(self.reader, members["until"]) if "until" in members else None,
+            until=grammar.until(self.reader, members["until"]) if "until" in members else None,
             reason=self._text(members, "reason", kind),
             remedy=self._text(members, "remedy", kind),
         )

@@ -172,12 +172,17 @@ def _canary(reader: Reader, value: Value) -> tuple[Mode, float] | None:
     return Mode.CANARY, percent / 100
 
 
-def last_day(reader: Reader, value: Value) -> float | None:
+def until(reader: Reader, value: Value) -> float | None:
+    """`never`: no end, also where an earlier file gave one; else as `last_day`."""
+    return None if value.data == "never" else last_day(reader, value, "a date such as 2027-01-31, or never")
+
+
+def last_day(reader: Reader, value: Value, must_be: str = "a date such as 2027-01-31") -> float | None:
     """`2027-01-31` -> the end of that day (UTC), in seconds since the epoch."""
     try:
         day = datetime.strptime(value.data, "%Y-%m-%d").replace(tzinfo=UTC)
     except (TypeError, ValueError):
-        reader.complain(value, "must be a date such as 2027-01-31")
+        reader.complain(value, f"must be {must_be}")
         return None
     return day.timestamp() + 86_400
 

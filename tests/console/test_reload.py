@@ -52,3 +52,11 @@ def test_a_daemon_that_was_killed_is_not_counted(tmp_path: Path, etc: Path) -> N
         result = postward("reload", "--config", str(etc))
     assert result.exit_code == 1
     assert "no daemon of this configuration runs" in result.stderr
+
+
+def test_a_door_that_is_down_is_told_after_the_others_are_done(tmp_path: Path, etc: Path) -> None:
+    with Running("policyd", tmp_path):
+        result = postward("reload", "--config", str(etc))
+    assert result.exit_code == 1
+    assert result.stdout.startswith("policyd: runs ")
+    assert "milter: does not run, though postward.yml names it in doors" in result.stderr

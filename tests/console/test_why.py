@@ -118,3 +118,10 @@ def test_before_the_first_mail_there_is_no_journal(tmp_path: Path) -> None:
 
 def test_the_others_are_shown_on_request(etc: str) -> None:
     assert "quiet" in postward("why", "AAAA000001", "--all", "--config", etc).output
+
+
+@pytest.mark.parametrize("limit", ["0", "-1"])
+def test_a_limit_is_one_or_more(tmp_path: Path, limit: str) -> None:
+    result = postward("why", "alice@example.org", "--limit", limit, "--config", str(make(tmp_path)))
+    assert result.exit_code == 2
+    assert "--limit" in result.stderr

@@ -93,3 +93,24 @@ def test_an_answer_is_one_printable_line(text: str) -> None:
     line = raw[:-2]
     assert line.isascii() and line.decode().isprintable()
     assert len(line) <= 998
+
+
+@pytest.mark.parametrize(
+    ("begun", "why"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", "a line without `=`"),
+        (b"GET /?a=b HTTP/1.1\r\n", "CR LF"),
+        (b"EHLO x\r\n", "a line without `=`"),
+        (b"request=smtpd_access_policy\r\n", "CR LF"),
+    ],
+)
+def test_another_protocol_is_refused_at_its_first_line(begun: bytes, why: str) -> None:
+    with pytest.raises(ProtocolError, match=why):
+        Framer().feed(begun)
+
+
+def test_what_is_complete_is_answered_before_junk_is_refused() -> None:
+    framer = Framer()
+    assert framer.feed(b"a=1\n\nGET /\n") == [b"a=1"]
+    with pytest.raises(ProtocolError):
+        framer.feed(b"x")

@@ -189,3 +189,14 @@ def test_more_rules_than_there_may_be(tmp_path: Path) -> None:
 
 def test_the_shipped_files_are_in_the_package() -> None:
     assert (SHIPPED / "rules.yml").is_file()
+
+
+def test_never_takes_an_end_away(tmp_path: Path) -> None:
+    rules = _load(
+        tmp_path,
+        rules__a="rules: [{name: spf-fail, until: 2020-01-31}]\n",
+        rules__b="rules: [{name: spf-fail, until: never}]\n",
+    )
+    gate = _rule(rules, "spf-fail").gate
+    assert gate is None or gate.until is None
+    assert rules.expired(now=2e9) == {}

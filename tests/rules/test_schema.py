@@ -47,6 +47,7 @@ def test_the_shipped_rules_are_valid() -> None:
         "rules: [{name: greylist, mode: shadow}]\n",
         "rules: [{name: greylist, mode: {canary: 10%}, until: 2027-01-31}]\n",
         "rules: [{name: greylist, mode: canary 0.5%}]\n",
+        "rules: [{name: greylist, until: never}]\n",
         "rules: [{name: x, check: spf, then: {reject: {code: 554, enhanced: 5.7.23}}, unsure: defer}]\n",
         "rules: [{name: x, check: spf, then: tag, when: [tls, {score: 3}], unless: [{listener: [a, b]}]}]\n",
         "overrides: [{for: {login: a}, rules: {greylist: {mode: off}}, thresholds: {reject: 20}}]\n",
