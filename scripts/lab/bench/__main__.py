@@ -33,7 +33,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", help="contenders whose names begin so, with commas between")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all readings there")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs")
-    parser.add_argument("--home", type=Path, help="directory for state and queue (default: policy on disk, milter in memory)")
+    parser.add_argument(
+        "--home", type=Path, help="where state and queue lie (default: policy disk, milter memory)"
+    )
     parser.add_argument("--patience", type=int, default=20, help="seconds to wait for a quiet machine")
     parser.add_argument("--list", action="store_true", help="name the contenders and end")
     parser.add_argument("--install-peers", action="store_true", help="bring the peers by apt first")
