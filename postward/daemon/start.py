@@ -14,6 +14,7 @@ from postward.daemon.units import Listen
 
 _BACKLOG = 1024
 _KEY_OCTETS = 32
+_MAX_KEY = 4_096  # octets that are read of it
 
 
 class CannotStart(Exception):
@@ -54,16 +55,12 @@ def findings_key(path: Path) -> bytes:
     """The key that signs policyd's findings; made when there is none yet.
 
     Two daemons that start at the same moment get the same key: it appears whole under its name
-    or not at all. Refused: a key that others may read, and one that is too short.
+    or not at all. Refused: a key that others may read or its group may change, and one that is too short.
     """
     try:
         if not path.exists():
             _make_key(path)
-        if path.stat().st_mode & stat.S_IRWXO:
-            raise CannotStart(
-                f"{path} can be read by everybody: remove it, or chmod 0640 it if it never leaked"
-            )
-        key = path.read_bytes()
+        key = _read_key(path)
     except OSError as error:
         raise CannotStart(f"findings_key: {path}: {_key_trouble(error, path)}") from None
     if len(key) < _KEY_OCTETS:
@@ -86,6 +83,21 @@ def _key_trouble(error: OSError, path: Path) -> str:
     if error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):
         return f"{why}; it needs a directory that is ours: {install_line(path.parent)}"
     return why
+
+
+def _read_key(path: Path) -> bytes:
+    """The octets of the very file that was looked at. Never waits for a pipe to be written."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise CannotStart(f"findings_key: {path} is no file: remove it")
+        if mode & stat.S_IRWXO:
+            raise CannotStart(
+                f"{path} can be read by everybody: remove it, or chmod 0640 it if it never leaked"
+            )
+        if mode & stat.S_IWGRP:
+            raise CannotStart(f"{path} can be changed by its group: remove it, or chmod 0640 it")
+        return stream.read(_MAX_KEY)
 
 
 def _make_key(path: Path) -> None:

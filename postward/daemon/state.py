@@ -68,9 +68,11 @@ def read(directory: Path, door: str) -> RunState | None:
     """The state that a daemon left in `directory`; None: there is none, or it is not readable."""
     try:
         values: dict[str, Any] = json.loads((directory / f"{door}.json").read_text(encoding="utf-8"))
-        return RunState(**values)
+        state = RunState(**values)
     except (OSError, ValueError, TypeError):
         return None
+    # Who signals it may be root, who wrote it is not: a number, and nothing that leads elsewhere in /proc.
+    return state if type(state.pid) is int and state.pid > 0 and type(state.born) is int else None
 
 
 def remove(directory: Path, state: RunState) -> None:

@@ -107,6 +107,20 @@ def test_a_key_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
         findings_key(path)
 
 
+def test_a_key_that_its_group_can_change_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "findings.key"
+    findings_key(path)
+    path.chmod(0o660)
+    with pytest.raises(CannotStart, match="can be changed by its group"):
+        findings_key(path)
+
+
+def test_a_pipe_is_no_key_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "findings.key", 0o600)
+    with pytest.raises(CannotStart, match="is no file"):
+        findings_key(tmp_path / "findings.key")
+
+
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "findings.key"
     path.write_bytes(b"short")

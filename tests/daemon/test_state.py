@@ -1,7 +1,10 @@
 """The state file of a running daemon."""
 
+import json
 import os
 from pathlib import Path
+
+import pytest
 
 from postward.daemon import state
 
@@ -38,6 +41,13 @@ def test_nothing_readable_is_none(tmp_path: Path) -> None:
     for text in ("", "{", "[]", '{"door": "x"}'):
         (tmp_path / "policyd.json").write_text(text)
         assert state.read(tmp_path, "policyd") is None
+
+
+@pytest.mark.parametrize("pid", ["1", -1, 0, True, "../../tmp/x", None])
+def test_a_process_that_is_no_number_is_none(tmp_path: Path, pid: object) -> None:
+    values = {"door": "policyd", "pid": pid, "born": 1, "started": 0.0, "digest": ""}
+    (tmp_path / "policyd.json").write_text(json.dumps(values))
+    assert state.read(tmp_path, "policyd") is None
 
 
 def test_a_later_daemon_keeps_its_file(tmp_path: Path) -> None:
