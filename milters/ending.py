@@ -41,7 +41,22 @@ class Ending:
         finally:
             if isinstance(looking, asyncio.Task):
                 looking.cancel()
-        return judgement
+        return self._with_quarantine(judgement)
+
+    def _with_quarantine(self, judgement: Judgement) -> Judgement:
+        """The judgement, with a quarantine that was decided before: it stands unless nobody gets the mail.
+
+        What policyd decided stands even if a rule accepts the mail here: Postfix may have been told.
+        """
+        message, decision = self._message, judgement.decision
+        if answer.refuses(decision) or isinstance(decision, Discard):
+            return judgement
+        by = self._told.quarantined_by if self._told is not None else ""
+        if not by and not isinstance(decision, Accept | Quarantine):
+            by = message.quarantined_by
+        if not by:
+            return judgement
+        return judgement._replace(decision=Quarantine(f"{by} [{judgement.trace}]"), by=by)
 
     def say(self, judgement: Judgement) -> Answer:
         """The changes and the last reply."""
@@ -50,8 +65,6 @@ class Ending:
             return (Plain.DISCARD,)
         if answer.refuses(decision) or isinstance(decision, Discard):
             return (answer.reply(decision),)
-        if message.quarantine and not isinstance(decision, Accept | Quarantine):
-            decision = Quarantine(message.quarantine)
         changes: list[Action] = list(answer.delete_recipients(message.discarded))
         if isinstance(decision, Quarantine):
             if not self._terms.grants(Offer.QUARANTINE):

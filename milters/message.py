@@ -29,7 +29,7 @@ class Message:
         "headers",
         "mail",
         "paths",
-        "quarantine",
+        "quarantined_by",
         "recipients",
         "too_much",
     )
@@ -42,8 +42,8 @@ class Message:
         """The recipients as the MTA spelled them."""
         self.discarded: list[bytes] = []
         """Those of `paths` for whom the message is thrown away."""
-        self.quarantine = ""
-        """Why it must go to the hold queue, if so."""
+        self.quarantined_by = ""
+        """The rule or threshold for which it goes to the hold queue, if so."""
         self.headers: list[HeaderField] = []
         self.too_much = False
         """More header came than a message may have; none of it is kept."""

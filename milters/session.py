@@ -265,7 +265,7 @@ class Session:
             self._record(DOOR, mail, judgement)
             self._over()
         elif isinstance(decision, Quarantine):
-            message.quarantine = decision.why
+            message.quarantined_by = judgement.by
         return answer.before_end(decision)
 
     async def _recipient(self, mail: Mail, event: RcptTo) -> Answer:
@@ -281,7 +281,7 @@ class Session:
             self._record(DOOR, mail, judgement)
             message.discarded.append(event.path)
         elif isinstance(decision, Quarantine):
-            message.quarantine = decision.why
+            message.quarantined_by = judgement.by
         return CONTINUE
 
     def _refuse_header(self, message: Message, facts: intake.Facts) -> Answer:

@@ -11,7 +11,7 @@ from milters.intake import text
 from milters.settings import MilterSettings
 from postward import carried as findings
 from postward.carried import Carried, CarriedSpf
-from postward.decision import AddHeader, Decision, DropHeader
+from postward.decision import AddHeader, Decision, DropHeader, Quarantine
 from postward.derive.authresults import FIELD_NAME, Property, Result, authserv_id_of, write
 from postward.mail import HeaderField, Mail
 from postward.rules.judgement import Judgement
@@ -90,6 +90,9 @@ def verdict(judgement: Judgement, decision: Decision, told: Carried | None) -> A
         for each in judgement.judged
         if each.outcome and each.enforced
     ]
+    by, named = judgement.by, {rule.partition(":")[0] for rule in rules}
+    if isinstance(decision, Quarantine) and " " not in by and by not in named:
+        rules.append(by)  # a rule that was judged at an earlier stage or at the other door
     words = [
         type(decision).__name__.lower(),
         f"score={judgement.score:g}",

@@ -16,12 +16,17 @@ def action_of(decision: Decision, findings: str = "") -> str:
     """The action for `decision`; `findings` is the signed field to prepend where the mail goes on."""
     match decision:
         case Continue() | Accept():
-            return f"PREPEND {FIELD_NAME}: {findings}" if findings else "DUNNO"
+            return _prepend(findings) if findings else "DUNNO"
         case Reject(reply) | Defer(reply) | Hold(reply):
             return str(reply)[:MAX_REPLY]
         case Quarantine(why):
-            return f"HOLD {why}"
+            # One action an answer: where the findings go on, they tell the milter to put it on hold.
+            return _prepend(findings) if findings else f"HOLD {why}"
         case Discard(why):
             return f"DISCARD {why}"
         case _:
             assert_never(decision)
+
+
+def _prepend(findings: str) -> str:
+    return f"PREPEND {FIELD_NAME}: {findings}"

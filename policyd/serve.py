@@ -18,7 +18,7 @@ from policyd.session import Messages
 from policyd.wire import DUNNO, Framer, ProtocolError, answer, parse
 from postward import eager
 from postward.carried import seal
-from postward.decision import CONTINUE, Accept, Continue, Decision
+from postward.decision import CONTINUE, Accept, Continue, Decision, Quarantine
 from postward.house import House
 from postward.mail import Mail
 from postward.rules.judge import Case
@@ -141,7 +141,7 @@ class PolicyServer:
         """The answer; to mail that goes on to the milter, with what was found."""
         case, mail, carries = question
         findings = ""
-        if carries and mail.queue_id and isinstance(decision, Continue | Accept):
+        if carries and mail.queue_id and isinstance(decision, Continue | Accept | Quarantine):
             findings = seal(self.house.findings_key, mail.queue_id, case.carry())
         return answer(action_of(decision, findings))
 

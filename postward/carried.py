@@ -3,7 +3,8 @@
 policyd prepends it at DATA; the milter verifies and removes it. It is signed with a key that both
 daemons share and bound to the queue id, so that a client can neither forge nor replay one.
 
-Form: `v=1; q=<queue id>; t=<trace>; s=<score>; a=<accepting rule>; h=<rule>:<score>,...;
+Form: `v=1; q=<queue id>; t=<trace>; s=<score>; a=<accepting rule>; k=<quarantining rule>;
+h=<rule>:<score>,...;
 spf=<base64 of JSON>; m=<hmac>`; printable ASCII without line breaks, at most `MAX_OCTETS` long.
 A field that does not fit is left out, hits last to first, and `+` marks that some were.
 """
@@ -39,6 +40,8 @@ class Carried:
     accepted_by: str = ""
     hits: tuple[tuple[str, float], ...] = ()
     spf: CarriedSpf | None = None
+    quarantined_by: str = ""
+    """The rule or threshold for which the message goes to the hold queue, whatever else is found."""
 
 
 def seal(key: bytes, queue_id: str, carried: Carried) -> str:
@@ -69,7 +72,7 @@ def unseal(key: bytes, queue_id: str, value: str) -> Carried | None:
         return None
     hits = tuple(_hit(item) for item in parts.get("h", "").split(",") if item and item != "+")
     spf = CarriedSpf(*json.loads(base64.b64decode(parts["spf"]))) if "spf" in parts else None
-    return Carried(parts["t"], float(parts["s"]), parts.get("a", ""), hits, spf)
+    return Carried(parts["t"], float(parts["s"]), parts.get("a", ""), hits, spf, parts.get("k", ""))
 
 
 def _hit(item: str) -> tuple[str, float]:
@@ -81,6 +84,8 @@ def _body(queue_id: str, carried: Carried, hits: list[tuple[str, float]], spf: C
     parts = ["v=1", f"q={queue_id}", f"t={carried.trace}", f"s={carried.score:g}"]
     if carried.accepted_by:
         parts.append(f"a={carried.accepted_by}")
+    if carried.quarantined_by:
+        parts.append(f"k={carried.quarantined_by}")
     if carried.hits:
         words = [f"{rule}:{score:g}" for rule, score in hits]
         if len(hits) < len(carried.hits):

@@ -14,7 +14,7 @@ from postward import eager
 from postward.address import Address
 from postward.carried import Carried, CarriedSpf
 from postward.checks import Cost
-from postward.decision import Accept, Decision, Defer, Discard, Hold, Reject
+from postward.decision import Accept, Decision, Defer, Discard, Hold, Quarantine, Reject
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence, looks
@@ -38,7 +38,17 @@ _MAX_RECIPIENTS = 1_000  # Postfix's smtpd_recipient_limit; further ones are jud
 class Case:
     """One message before the rules at one door."""
 
-    __slots__ = ("_at_data", "_door", "_found", "_recipients", "_ruleset", "carried", "tools", "trace")
+    __slots__ = (
+        "_at_data",
+        "_door",
+        "_found",
+        "_quarantined_by",
+        "_recipients",
+        "_ruleset",
+        "carried",
+        "tools",
+        "trace",
+    )
 
     def __init__(self, ruleset: "Ruleset", door: Door, tools: Tools) -> None:
         self.trace = new_trace(tools.clock.wall())
@@ -49,6 +59,7 @@ class Case:
         self._found: dict[int, Found] = {}
         self._recipients: dict[str, _Recipient] = {}
         self._at_data: Tally | None = None
+        self._quarantined_by = ""
 
     def hear(self, carried: Carried) -> None:
         """Take over what policyd found on this message: its trace, score and acceptance."""
@@ -84,6 +95,8 @@ class Case:
         decision = consequence.decide(tally, mail, self.trace, self.carried)
         if recipient is not None and tally.rulings:
             recipient.remember(tally, decision)
+        if decision.__class__ is Quarantine:
+            self._quarantined_by = tally.by
         if mail.stage is Stage.DATA:
             self._at_data = tally
         edits = consequence.tags(tally, mail) if mail.stage is Stage.EOM else ()
@@ -116,7 +129,7 @@ class Case:
             hits += tuple((each.rule.name, each.outcome.score) for each in late if each.outcome.score)
             accepted_by = accepted_by or next((each.rule.name for each in late if each.accepts), "")
         score = sum(score for _, score in hits)
-        return Carried(self.trace, round(score, 3), accepted_by, hits, spf)
+        return Carried(self.trace, round(score, 3), accepted_by, hits, spf, self._quarantined_by)
 
     @property
     def score(self) -> float:

@@ -223,6 +223,13 @@ class Postfix:
         folder = self.home / "queue/hold"
         return tuple(path.name for path in folder.rglob("*") if path.is_file())
 
+    def held_field(self, queue_id: str, name: str) -> str:
+        """The first header field of this name in a message on the hold queue, unfolded."""
+        command = ["postcat", "-c", str(self.home / "conf"), "-hq", queue_id]
+        header = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        fields = re.sub(r"\n[ \t]+", " ", header).splitlines()
+        return next(field.partition(": ")[2] for field in fields if field.startswith(f"{name}:"))
+
     def forget_mail(self) -> None:
         """Empty the maildirs."""
         for box in (self.home / "mail").iterdir():
