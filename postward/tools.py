@@ -7,9 +7,10 @@ too (`Trouble`, or `StoreDown` from the store), so that a check can answer `Unsu
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from postward.address import Address
+from postward.duration import DURATION
 from postward.mail import IPAddress
 
 T = TypeVar("T")
@@ -97,7 +98,7 @@ class Window:
     """At most `limit` in any `seconds` seconds."""
 
     limit: int
-    seconds: int
+    seconds: Annotated[int, DURATION]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from postward.checks import Cost
+from postward.duration import DURATION
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.network import network_of
@@ -29,9 +30,13 @@ class Greylisted:
     reasons: ClassVar[Mapping[str, str]] = {"wait": "Not known yet, or tried again too early."}
     says: ClassVar[Mapping[str, str]] = {"wait": "Seconds until a retry will pass."}
 
-    delay: Annotated[int, Field(ge=1, le=86_400, description="Seconds a retry must wait.")] = 300
-    window: Annotated[int, Field(ge=60, le=2_592_000, description="Seconds a retry may take.")] = 172_800
-    keep: Annotated[int, Field(ge=60, le=31_536_000, description="Seconds a pass is remembered.")] = 3_024_000
+    delay: Annotated[int, Field(ge=1, le=86_400, description="How long a retry must wait."), DURATION] = 300
+    window: Annotated[int, Field(ge=60, le=2_592_000, description="How long a retry may take."), DURATION] = (
+        172_800
+    )
+    keep: Annotated[
+        int, Field(ge=60, le=31_536_000, description="How long a pass is remembered."), DURATION
+    ] = 3_024_000
 
     @property
     def needs(self) -> frozenset[str]:

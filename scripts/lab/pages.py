@@ -125,6 +125,9 @@ def _type(made: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
         return f"`{{{keys}}}`"
     if "enum" in made:
         return ", ".join(f"`{word}`" for word in made["enum"])
+    if "anyOf" in made:  # postward.duration
+        seconds = _bounds(made["anyOf"][0], "minimum", "maximum")
+        return f"duration, {seconds}s" if seconds else "duration"
     if made.get("type") == "array":
         return f"list of {_bounds(made, 'minItems', 'maxItems')}{_type(made['items'], defs)}"
     words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true`, `false`"}

@@ -200,3 +200,17 @@ def test_never_takes_an_end_away(tmp_path: Path) -> None:
     gate = _rule(rules, "spf-fail").gate
     assert gate is None or gate.until is None
     assert rules.expired(now=2e9) == {}
+
+
+def test_durations_are_seconds_whatever_their_spelling(tmp_path: Path) -> None:
+    limit = (
+        "check: limit, with: {of: login, count: messages, windows: [{limit: 9, seconds: %s}]}, then: defer"
+    )
+    rules = _load(
+        tmp_path,
+        rules__a=f"rules: [{{name: greylist, with: {{delay: 2m, window: 12h, keep: 35d}}}},"
+        f" {{name: long, {limit % 3600}}}, {{name: short, {limit % '1h'}}}]\n",
+    )
+    greylist = _rule(rules, "greylist").check
+    assert (greylist.delay, greylist.window, greylist.keep) == (120, 43_200, 3_024_000)  # type: ignore[attr-defined]
+    assert _rule(rules, "long").check == _rule(rules, "short").check
