@@ -1,7 +1,7 @@
 """From the policy protocol's attributes to facts.
 
 Postfix evaluates client, HELO and sender restrictions at RCPT (`smtpd_delay_reject`), so one
-request tells everything up to its `protocol_state`. Attributes may be absent, empty or `0`.
+request tells everything up to its `protocol_state`. Other attributes may be absent, empty or `0`.
 """
 
 from collections.abc import Mapping
@@ -48,11 +48,14 @@ def stage_of(attributes: Mapping[str, str]) -> Stage:
 
 
 def mail_of(attributes: Mapping[str, str]) -> Mail:
-    """The facts of one request. Raises ProtocolError for a state that is not known."""
+    """The facts of one request. Raises ProtocolError: no state or no client address."""
     get = attributes.get
     stage = stage_of(attributes)
+    client = address_of(get("client_address", ""))
+    if client is None:  # None means mail of this host, and that is never asked about here
+        raise ProtocolError("client_address is missing or no address")
     known: dict[str, object] = {
-        "client_address": address_of(get("client_address", "")),
+        "client_address": client,
         "client_name": get("client_name", "unknown"),
         "reverse_client_name": get("reverse_client_name", "unknown"),
         "client_port": _number(get("client_port", "")),
