@@ -70,7 +70,7 @@ class Ending:
             if not self._terms.grants(Offer.QUARANTINE):
                 return answer.trouble("tempfail")
             changes.append(answer.put_on_hold(decision.why))
-        drops = stamp.forged(message.headers, self._settings)
+        drops = stamp.forged(message.headers, self._settings, message.case.tag_fields)
         edits = self._edits(judgement, decision)
         return (*changes, *answer.spell(drops, edits, self._terms.leading_space), answer.reply(decision))
 

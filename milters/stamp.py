@@ -20,6 +20,8 @@ VERDICT_NAME: Final = "X-Postward-Verdict"
 _RESULTS: Final = FIELD_NAME.lower().encode()
 _FINDINGS: Final = findings.FIELD_NAME.lower().encode()
 _VERDICT: Final = VERDICT_NAME.lower().encode()
+_OURS: Final = b"x-postward-"
+_SPELLED: Final = {_FINDINGS: findings.FIELD_NAME, _VERDICT: VERDICT_NAME}
 _MAX_NAMED: Final = 40  # rules in the verdict field
 # With one of these the message's own header has begun; policy services prepend before it.
 _OWN: Final = frozenset(
@@ -49,23 +51,26 @@ def unseal(headers: Iterable[HeaderField], key: bytes, queue_id: str) -> Carried
     return None
 
 
-def forged(headers: Sequence[HeaderField], settings: MilterSettings) -> tuple[DropHeader, ...]:
-    """The fields that must go: all findings, verdicts in our name, results in our name."""
-    return tuple(_forged(headers, settings))
+def forged(
+    headers: Sequence[HeaderField], settings: MilterSettings, tags: frozenset[str] = frozenset()
+) -> tuple[DropHeader, ...]:
+    """The fields that must go: whatever begins like ours, results in our name, `tags` of our rules."""
+    return tuple(_forged(headers, settings, tags))
 
 
-def _forged(headers: Sequence[HeaderField], settings: MilterSettings) -> Iterator[DropHeader]:
+def _forged(
+    headers: Sequence[HeaderField], settings: MilterSettings, tags: frozenset[str]
+) -> Iterator[DropHeader]:
     ours = settings.authserv_id.lower().rstrip(".")
-    counted = {_RESULTS: 0, _FINDINGS: 0, _VERDICT: 0}
+    counted: dict[bytes, int] = {}
     for field in headers:
         name = _key(field)
-        if name not in counted:
+        own = name.startswith(_OURS) or text(name) in tags
+        if not own and name != _RESULTS:
             continue
-        counted[name] += 1
-        if name == _FINDINGS:
-            yield DropHeader(findings.FIELD_NAME, counted[name])
-        elif name == _VERDICT:
-            yield DropHeader(VERDICT_NAME, counted[name])
+        counted[name] = counted.get(name, 0) + 1
+        if own:
+            yield DropHeader(_SPELLED.get(name) or text(name), counted[name])
         elif settings.authentication_results and authserv_id_of(field.value) in (ours, None):
             yield DropHeader(FIELD_NAME, counted[name])
 

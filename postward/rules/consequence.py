@@ -23,6 +23,7 @@ from postward.decision import (
 )
 from postward.finding import Hit
 from postward.mail import Mail
+from postward.rules.grammar import TAG_FIELD
 from postward.rules.judgement import Judged
 from postward.rules.outcomes import DEFAULT_REPLIES, Outcome, Weight
 from postward.rules.rule import Rule
@@ -30,7 +31,6 @@ from postward.rules.text import MAX_TEXT
 from postward.rules.thresholds import Thresholds
 from postward.tools import Ticket
 
-TAG_FIELD = "X-Postward-Tag"
 _THRESHOLDS = ((Weight.REJECT, "reject"), (Weight.DEFER, "defer"), (Weight.QUARANTINE, "quarantine"))
 
 

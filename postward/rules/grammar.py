@@ -12,6 +12,15 @@ from postward.rules.rule import Mode
 from postward.rules.text import BadTemplate, Template, template
 
 MAX_SCORE = 1_000.0
+TAG_FIELD = "X-Postward-Tag"
+# RFC 5322 3.6, 5321 4.4, 2045, 8601, 7208 9.1, 6376, 8617, 2369, and what MTAs write.
+_TAKEN = frozenset({
+    "authentication-results", "bcc", "cc", "comments", "date", "delivered-to", "dkim-signature",
+    "domainkey-signature", "envelope-to", "errors-to", "from", "in-reply-to", "keywords", "message-id",
+    "mime-version", "received", "received-spf", "references", "reply-to", "return-path", "sender",
+    "subject", "to", "x-original-to",
+})  # fmt: skip
+_TAKEN_PREFIXES = ("arc-", "content-", "list-", "resent-", "x-postward-")
 _CLASSES = {"reject": (500, "5"), "defer": (400, "4")}
 
 
@@ -79,7 +88,17 @@ def _tag(reader: Reader, argument: Value) -> Outcome | None:
     if header and not header.replace("-", "").isalnum():
         reader.complain(members["header"], "must be a header field name such as X-Spam")
         return None
+    if _is_taken(header.lower()):
+        reader.complain(
+            members["header"], f"{header} has a meaning of its own; choose another such as X-Spam"
+        )
+        return None
     return Outcome("tag", header=header, subject=texts.get("subject") or "")
+
+
+def _is_taken(name: str) -> bool:
+    """Whether a standard, an MTA or we ourselves say what stands in this field."""
+    return name in _TAKEN or (name.startswith(_TAKEN_PREFIXES) and name != TAG_FIELD.lower())
 
 
 def conditions(reader: Reader, value: Value, lists: Mapping[str, Any]) -> tuple[Condition, ...]:

@@ -132,6 +132,11 @@ class Case:
         return Carried(self.trace, round(score, 3), accepted_by, hits, spf, self._quarantined_by)
 
     @property
+    def tag_fields(self) -> frozenset[str]:
+        """The header fields that the rules write tags into: whoever sends them forges them."""
+        return self._ruleset.tag_fields
+
+    @property
     def score(self) -> float:
         """The score of the recipient that scored worst and was not refused."""
         return max((each.score for each in self._recipients.values() if not each.refused), default=0.0)

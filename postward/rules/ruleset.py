@@ -72,6 +72,7 @@ class Ruleset:
     _plans: dict[tuple[Door, tuple[int, ...]], Plan] = field(default_factory=dict)
     _stages_of: dict[Door, frozenset[Stage]] = field(default_factory=dict)
     _due: dict[tuple[Door, Stage], bool] = field(default_factory=dict)
+    _tag_fields: frozenset[str] | None = None
 
     def open(self, door: Door, tools: Tools) -> Case:
         """A new message before the rules at `door`."""
@@ -149,6 +150,14 @@ class Ruleset:
             )
         return due
 
+    @property
+    def tag_fields(self) -> frozenset[str]:
+        """The header fields that tags are written into, besides our own, in small letters."""
+        if self._tag_fields is None:
+            outcomes = [each for rule in self._ever(Door.MILTER) for each in (rule.then, rule.unsure)]
+            self._tag_fields = frozenset(each.header.lower() for each in outcomes if each.header)
+        return self._tag_fields
+
     def needs(self, door: Door) -> frozenset[str]:
         """The facts that the rules at `door` read."""
         facts: set[str] = set()
@@ -158,6 +167,6 @@ class Ruleset:
                 facts |= condition.needs
             for text in (rule.reason, rule.remedy):
                 facts |= text.facts if text is not None else frozenset()
-            if rule.then.subject or rule.unsure.subject:
+            if any(each.word == "tag" for each in (rule.then, rule.unsure)):  # forged ones must go
                 facts.add("headers")
         return frozenset(facts)

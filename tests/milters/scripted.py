@@ -43,6 +43,7 @@ class ScriptedCase:
     tools: Tools
     trace: str = TRACE
     carried: Carried | None = None
+    tag_fields: frozenset[str] = frozenset()
     asked: list[Mail] = field(default_factory=list)
 
     def hear(self, carried: Carried) -> None:

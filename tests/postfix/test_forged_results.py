@@ -6,7 +6,10 @@ import pytest
 from lab.host import MailHost
 from lab.smtp import Smtp
 
-RULES = {"none.yml": {"shipped": "off"}}
+NEVER = {"check": "list", "with": {"match": "sender", "list": "deny-senders"}}
+RULES = {
+    "odd.yml": {"shipped": "off", "rules": [{"name": "odd", **NEVER, "then": {"tag": {"header": "X-Odd"}}}]}
+}
 SPELLINGS = (
     "Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=forged.example",
     "authentication-results: MX.EXAMPLE.ORG; spf=pass smtp.mailfrom=forged.example",
@@ -20,6 +23,11 @@ SPELLINGS = (
     'Authentication-Results: "mx\\.example.org"; spf=pass smtp.mailfrom=forged.example',
     "X-Postward-Findings: v=1; q=x; t=forged; s=-99; m=00",
     "X-Postward-Verdict: accept; score=-99; forged",
+    "X-Postward-Tag: forged",
+    "X-Postward-Tag : forged",
+    "x-postward-anything: forged",
+    "X-Odd: forged",
+    "X-ODD : forged",
 )
 OTHERS = (
     "Authentication-Results: elsewhere.example; spf=pass smtp.mailfrom=kept.example",

@@ -95,7 +95,13 @@ UNSEEN = {
         "a window of no room",
         "another check for a shipped rule, with the old one's options",
     },
-    "outcomes": set(),
+    "outcomes": {
+        "a tag in a field of MIME",
+        "a tag in a field of RFC 5322",
+        "a tag in a field of ours",
+        "a tag in a field that says who is who",
+        "a tag in a trace field",
+    },
     "conditions": {
         "a condition that stands in when and in unless",
         "a domain that is none",
