@@ -6,7 +6,8 @@ Octets that are no UTF-8 are kept as surrogates.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from milters.events import FAMILY_INET, FAMILY_INET6, Connect, Header, Helo, MailFrom, RcptTo
+from milters.events import FAMILY_INET, FAMILY_INET6, FAMILY_UNIX, Connect, Header, Helo, MailFrom, RcptTo
+from milters.wire import ProtocolError
 from postward.address import Address, parse
 from postward.helo import neutered
 from postward.mail import HeaderField, IPAddress
@@ -35,10 +36,11 @@ def is_local(event: Connect, macros: Macros) -> bool:
 
 def connect_facts(event: Connect, macros: Macros) -> Facts:
     """Who the client is; both names as Postfix sees them, `unknown` where it does not."""
-    local = is_local(event, macros)
+    local = is_local(event, macros) or event.family == FAMILY_UNIX
+    address = None if local else _address(event)
     name, unverified = _names(event, macros)
     return {
-        "client_address": None if local else _address(event),
+        "client_address": address,
         "client_name": name,
         "reverse_client_name": unverified,
         "client_port": event.port,
@@ -84,10 +86,14 @@ def header_field(event: Header, leading_space: bool) -> HeaderField:
     return HeaderField(event.name, value if leading_space else b" " + value)
 
 
-def _address(event: Connect) -> IPAddress | None:
-    if event.family not in (FAMILY_INET, FAMILY_INET6):
-        return None
-    return address_of(text(event.address).removeprefix("IPv6:"))
+def _address(event: Connect) -> IPAddress:
+    """The client's. Raises ProtocolError: a client without one is not this host, but nobody."""
+    address = None
+    if event.family in (FAMILY_INET, FAMILY_INET6):
+        address = address_of(text(event.address).removeprefix("IPv6:"))
+    if address is None:
+        raise ProtocolError("a client without an address")
+    return address
 
 
 def _names(event: Connect, macros: Macros) -> tuple[str, str]:

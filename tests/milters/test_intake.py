@@ -6,6 +6,7 @@ import pytest
 
 from milters import intake
 from milters.events import Connect, Header, Helo, MailFrom
+from milters.wire import ProtocolError
 
 CLIENT = Connect(b"client.example", "4", 4711, b"192.0.2.1")
 
@@ -30,13 +31,14 @@ def test_client_names(name, macros, names):
     assert (facts["client_name"], facts["reverse_client_name"]) == names
 
 
-@pytest.mark.parametrize("family", ["L", "U"])
-def test_a_client_without_an_address(family):
-    assert intake.connect_facts(Connect(b"x", family, 0, b"/run/x"), {})["client_address"] is None
+def test_a_client_on_a_unix_socket_is_this_host():
+    assert intake.connect_facts(Connect(b"x", "L", 0, b"/run/x"), {})["client_address"] is None
 
 
-def test_an_address_that_is_none():
-    assert intake.connect_facts(Connect(b"x", "4", 1, b"\xff"), {})["client_address"] is None
+@pytest.mark.parametrize(("family", "address"), [("U", b""), ("4", b"\xff"), ("6", b"unknown")])
+def test_a_client_without_an_address_is_not_taken_for_this_host(family, address):
+    with pytest.raises(ProtocolError, match="without an address"):
+        intake.connect_facts(Connect(b"x", family, 1, address), {})
 
 
 @pytest.mark.parametrize(
