@@ -2,8 +2,9 @@
 
 What `write(2)` took is the kernel's: it survives the death of the process at any instant, for about
 one microsecond, where a commit would cost twenty and the answers would have to wait for it. (A loss
-of power may take the last lines, as it may take commits with synchronous NORMAL.) The lines are
-folded into the database now and then, and replayed from here after a restart.
+of power may take the last lines, as it may take commits with synchronous NORMAL.) What they add up
+to gets into the database now and then (`folded` tells); the lines are read only when memory does not
+know it: after a restart, or when the database is not the one that was written last.
 
 Two files: `<path>-hits` and, from the turn before, `<path>-hits.old`. The first line of each is
 `postward-hits <serial>`, the others are
@@ -43,6 +44,8 @@ class Place(NamedTuple):
     end: int
 
 
+_END = Place(1 << 62, 0)
+
 Hit = tuple[int, int, tuple[int, ...], str, str]
 """One booking: ticks, amount, windows (in seconds), instance, key."""
 
@@ -77,17 +80,22 @@ class HitLog:
         if self._trouble_since is not None:
             self._works_again()
 
+    @property
+    def place(self) -> Place | None:
+        """Behind the last booking; None before the first of this process."""
+        return Place(self._serial, self._size) if self._serial else None
+
     def folded(self, place: Place) -> None:
         """The database has everything up to `place`. From the thread that folds."""
         self._folded = place
 
-    def hits_after(self, place: Place) -> Iterator[tuple[list[Hit], Place]]:
+    def hits_after(self, place: Place, upto: Place | None = None) -> Iterator[tuple[list[Hit], Place]]:
         """What was booked after `place`, in order, some hundreds at a time with the place behind them.
 
-        From the thread that folds.
+        Not what was booked after `upto`, a place behind a line. From the thread that folds.
         """
         for path in (self._old, self._path):
-            yield from _hits(path, place)
+            yield from _hits(path, place, upto or _END)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -161,24 +169,27 @@ class HitLog:
         self._trouble_since = None
 
 
-def _hits(path: Path, after: Place) -> Iterator[tuple[list[Hit], Place]]:
-    """The whole lines of the file at `path` that lie behind `after`."""
+def _hits(path: Path, after: Place, upto: Place) -> Iterator[tuple[list[Hit], Place]]:
+    """The whole lines of the file at `path` that lie between `after` and `upto`."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
         serial = _serial(file.fileno())
-        if serial is None or serial < after.serial:
+        if serial is None or not after.serial <= serial <= upto.serial:
             return
+        most = upto.end if serial == upto.serial else _END.serial
         end = after.end if serial == after.serial else len(file.readline())
         file.seek(end)
         whole = True
-        while whole and (lines := file.readlines(_BLOCK)):
+        while whole and end < most and (lines := file.readlines(_BLOCK)):
             whole = lines[-1].endswith(b"\n")
             if not whole:  # being written just now, or cut off by a death
                 del lines[-1]
             end += sum(map(len, lines))
+            while end > most:
+                end -= len(lines.pop())
             hits = [hit for hit in map(_parse, lines) if hit is not None]
             if len(hits) < len(lines) - lines.count(b"\n"):
                 _log.error("%s: %d damaged lines", path, len(lines) - lines.count(b"\n") - len(hits))
@@ -189,14 +200,14 @@ def _parse(line: bytes) -> Hit | None:
     """A line's booking, None for a damaged one."""
     try:
         ticks, amount, booked, instance, key = line.decode("ascii").split("\t")
-        hit = int(ticks), int(amount), _windows(booked), instance, key[:-1]
+        hit = int(ticks), int(amount), windows_of(booked), instance, key[:-1]
     except ValueError:
         return None
     return hit if 0 <= hit[0] < _MOST_NUMBER and 0 <= hit[1] < _MOST_NUMBER else None
 
 
 @lru_cache(maxsize=1024)
-def _windows(booked: str) -> tuple[int, ...]:
+def windows_of(booked: str) -> tuple[int, ...]:
     """`60,3600` -> (60, 3600)."""
     windows = tuple(map(int, booked.split(",")))
     if not all(0 < seconds < _MOST_NUMBER for seconds in windows):

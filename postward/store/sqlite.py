@@ -18,7 +18,7 @@ from postward.store import sqlite_greylist, sqlite_holds
 from postward.store.database import Database
 from postward.store.reader import Reader
 from postward.store.schema import STATE
-from postward.store.sqlite_counters import SqliteCounters
+from postward.store.sqlite_counters import FOLD_EVERY, SqliteCounters
 from postward.store.sqlite_greylist import SqliteGreylist
 from postward.store.sqlite_holds import SqliteHolds
 from postward.store.timeline import Timeline
@@ -48,7 +48,7 @@ class SqliteStore:
         self.holds = SqliteHolds(self._writer, self._reader, self._timeline)
         counters = self.counters
         self._writer.start(
-            Chore(1.0, counters.fold, lambda: counters.much_to_fold, counters.fold_committed),
+            Chore(FOLD_EVERY, counters.fold, lambda: counters.much_to_fold, counters.fold_committed),
             Chore(1.0, self._save_timeline),
             Chore(_TIDY, lambda connection: sqlite_greylist.forget(connection, self._now())),
             Chore(_TIDY, lambda connection: counters.forget(connection, self._now())),

@@ -1,9 +1,11 @@
 """Counters in memory; every booking is in a log before it is answered, and in SQLite a second later.
 
 A booking is one line of the log (`postward.store.hit_log`): no answered booking is lost when the
-process dies; a loss of power may lose the last ones (a limit that gives a little more, once). Now
-and then the lines are folded into the table `counts`, from where a key that left memory is read
-again. After a restart the log tells also which instances were answered already.
+process dies; a loss of power may lose the last ones (a limit that gives a little more, once). What
+they add up to in each slice is kept in memory, and now and then folded into the table `counts`, from
+where a key that left memory is read again: a key that is hit a thousand times is written once. The
+log is read when memory does not know what `counts` lacks: at the start, when a transaction failed,
+and when the file was replaced. After a restart it tells also which instances were answered already.
 
 Memory is what counts, so one process at a time may count in a file: the first that books takes a
 lock, all others get `StoreDown` until it ends.
@@ -12,10 +14,11 @@ lock, all others get `StoreDown` until it ends.
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 
 from postward.store.database import Database, open_lock, write_rows
-from postward.store.hit_log import HitLog, Place
+from postward.store.hit_log import HitLog, Place, windows_of
 from postward.store.ledger import MAX_KEYS, Ledger
 from postward.store.reader import Reader
 from postward.store.text import MAX_KEY, stored_key
@@ -25,10 +28,17 @@ from postward.store.writer import Writer
 from postward.tools import Count, StoreDown, Window
 
 _AT_ONCE = 500
-_FOLD_AT = 2_000
-"""Bookings that are folded without waiting for the second to pass."""
+FOLD_EVERY = 5.0
+"""Seconds between two folds."""
+_FOLD_AT = 4_000
+"""Slices booked in, for each key and window, that are folded without waiting for that."""
+_MOST_SUMS = 50_000
+"""Slices in memory; with more (the disk takes nothing) they are dropped, and read from the log later."""
 _FOLD_MOST = 5_000
-"""Bookings that one transaction folds, so that nobody waits long for it."""
+"""Bookings of the log that one transaction folds, so that nobody waits long for it."""
+
+Slot = tuple[str, int, int]
+"""Key, seconds of the window, slice."""
 _NOT_OURS = "another process counts in this file"
 _ASK_AGAIN = 1.0
 
@@ -53,6 +63,9 @@ class SqliteCounters:
         self._timeline = timeline
         self._ledger = Ledger(self._may_forget)
         self._log = HitLog(database.path)
+        self._guard = threading.Lock()  # a line of the log and its part of the sums are one
+        self._sums: dict[Slot, int] = {}
+        self._since: Place | None = None  # what was booked after this is in the sums; None: not all of it
         self._written = 0
         self._folded = 0  # so many of them, at least, are in `counts`
         self._sealed = 0
@@ -68,7 +81,7 @@ class SqliteCounters:
     @property
     def much_to_fold(self) -> bool:
         """Whether folding should not wait."""
-        return self._written - self._folded >= _FOLD_AT
+        return self._begged or len(self._sums) >= _FOLD_AT
 
     async def hit(
         self, key: str, windows: tuple[Window, ...], amount: int, *, now: float, instance: str
@@ -98,18 +111,30 @@ class SqliteCounters:
 
     def _write(self, key: str, account: Account, booked: str, amount: int, ticks: int, instance: str) -> None:
         """Put a booking into the log, or take it back."""
-        if self._look_at_log:
-            self._look_at_log = False
-            self._log.check()
         try:
-            self._log.write(ticks, amount, booked, instance, key)
+            with self._guard:
+                if self._look_at_log:
+                    self._look_at_log = False
+                    self._log.check()
+                self._log.write(ticks, amount, booked, instance, key)
+                self._written += 1
+                sums = self._sums
+                for seconds in windows_of(booked):
+                    slot = (key, seconds, ticks // seconds)
+                    sums[slot] = sums.get(slot, 0) + amount
         except StoreDown:
             self._ledger.undo(key, account, booked, amount, ticks, instance)
             raise
-        self._written += 1
-        if self._written > self._poke_at:
-            self._poke_at = self._written + _FOLD_AT
-            self._writer.poke()
+        if len(sums) > self._poke_at:
+            self._wake(len(sums))
+
+    def _wake(self, slots: int) -> None:
+        """Something is to be folded, or much is; forget what only the log has room for."""
+        if slots > _MOST_SUMS:
+            with self._guard:
+                self._sums, self._since, slots = {}, None, 0
+        self._poke_at = slots + _FOLD_AT
+        self._writer.poke()
 
     async def _recall(self, key: str, mark: int, now: float) -> Account:
         """What was folded of a key that is not in memory (all of it was, before it could leave)."""
@@ -167,23 +192,21 @@ class SqliteCounters:
 
     # --- In the thread ---------------------------------------------------------------------------
     def fold(self, connection: sqlite3.Connection) -> bool:
-        """Add what the log has and `counts` has not; True when there is more. A chore."""
+        """Add to `counts` what it has not; True when there is more. A chore."""
         if self._lock is None:
             return False
-        written, self._poke_at, self._begged, self._look_at_log = self._written, 0, False, True
-        place = before = Place(*connection.execute("SELECT serial, end FROM folded").fetchone())
-        self._log.folded(before)
-        sums: dict[tuple[str, int, int], int] = {}
-        more, room = False, _FOLD_MOST
-        for hits, place in self._log.hits_after(before):  # noqa: B007  # the last one is used below
-            for ticks, amount, booked, _, key in hits:
-                for seconds in booked:
-                    slot = (key, seconds, ticks // seconds)
-                    sums[slot] = sums.get(slot, 0) + amount
-            room -= len(hits)
-            if room <= 0:
-                more = True
-                break
+        before = Place(*connection.execute("SELECT serial, end FROM folded").fetchone())
+        with self._guard:
+            sums, since, written = self._sums, self._since, self._written
+            upto = self._log.place or since  # neither: to the end of what the last process left
+            self._sums, self._since = {}, upto
+            self._poke_at, self._begged, self._look_at_log = 0, False, True
+            self._log.folded(before)
+        more, place = False, upto or before
+        if before != since:
+            sums, place, more = self._sums_of_log(before, upto)
+            if upto is None and not more:
+                self._since = place  # nobody books before this is told
         values: list[str | int] = []
         for (key, seconds, mark), amount in sums.items():
             values += (key, seconds, mark, amount, (mark + SLICES + 1) * seconds * 1000 // TICKS)
@@ -192,6 +215,20 @@ class SqliteCounters:
             connection.execute("UPDATE folded SET serial = ?, end = ?", place)
         self._reached = self._folded if more else written
         return more
+
+    def _sums_of_log(self, before: Place, upto: Place | None) -> tuple[dict[Slot, int], Place, bool]:
+        """What was booked between two places, how far that is, and whether there is more."""
+        sums: dict[Slot, int] = {}
+        place, room = before, _FOLD_MOST
+        for hits, place in self._log.hits_after(before, upto):  # the last one is given
+            for ticks, amount, booked, _, key in hits:
+                for seconds in booked:
+                    slot = (key, seconds, ticks // seconds)
+                    sums[slot] = sums.get(slot, 0) + amount
+            room -= len(hits)
+            if room <= 0:
+                return sums, place, True
+        return sums, upto or place, False
 
     def fold_committed(self) -> None:
         """What the last `fold` did is on the disk."""

@@ -50,6 +50,18 @@ def test_only_what_is_new_is_read_from_a_place(path: Path) -> None:
     log.close()
 
 
+def test_nothing_behind_an_end_is_read(path: Path) -> None:
+    log = HitLog(path)
+    assert log.place is None
+    write(log, "a")
+    between = log.place
+    write(log, "b", "c")
+    assert [instances(hits) for hits, _ in log.hits_after(START, between)] == [["a"]]
+    assert [place for _, place in log.hits_after(START, between)] == [between]
+    assert read(log)[1] == log.place
+    log.close()
+
+
 def test_a_file_goes_on_after_a_restart(path: Path) -> None:
     for each in "abc":
         log = HitLog(path)

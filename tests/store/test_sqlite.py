@@ -11,6 +11,7 @@ import pytest
 
 from postward.eager import Ready, start
 from postward.store import sqlite_counters, sqlite_greylist, sqlite_holds
+from postward.store.hit_log import Hit, HitLog, Place
 from postward.store.sqlite import SqliteStore
 from postward.tools import Count, Meeting, StoreDown, Window
 
@@ -108,6 +109,102 @@ def test_bookings_are_folded_into_the_database(path: Path) -> None:
                 await hit(store, 0)
             folded = "SELECT seconds, used FROM counts WHERE key = 'key' ORDER BY seconds"
             await until(lambda: rows(path, folded) == [(60, 5), (HOUR, 5)])
+
+    asyncio.run(run())
+
+
+USED = "SELECT sum(used) FROM counts WHERE seconds = 60"
+
+
+def reads_of_log(monkeypatch: pytest.MonkeyPatch) -> list[Place]:
+    """From which places the log is read from now on."""
+    reads: list[Place] = []
+    real = HitLog.hits_after
+
+    def hits_after(
+        self: HitLog, place: Place, upto: Place | None = None
+    ) -> Iterator[tuple[list[Hit], Place]]:
+        reads.append(place)
+        return real(self, place, upto)
+
+    monkeypatch.setattr(HitLog, "hits_after", hits_after)
+    return reads
+
+
+def test_folding_does_not_read_the_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            await hit(store, 0)  # takes over
+            reads = reads_of_log(monkeypatch)
+            for number in range(2, 5):
+                await hit(store, number)
+                chores_now(store)
+                await until(lambda used=number: rows(path, USED) == [(used,)])  # type: ignore[misc]
+            assert not reads
+
+    asyncio.run(run())
+
+
+def test_a_key_hit_often_is_written_once(path: Path) -> None:
+    """A fold writes what was booked in a slice, however many bookings that were."""
+
+    async def run() -> None:
+        with opened(path) as store:
+            for number in range(500):
+                await store.counters.hit("key", (Window(1_000, 60),), 1, now=NOW, instance=str(number))
+            connection = store._writer._kept.open()
+            before = connection.total_changes
+            chores_now(store)
+            await until(lambda: rows(path, USED) == [(500,)])
+            assert connection.total_changes - before < 10
+
+    asyncio.run(run())
+
+
+def test_a_fold_that_failed_is_made_good_from_the_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            await hit(store, 0)
+            chores_now(store)
+            await until(lambda: rows(path, USED) == [(1,)])
+            failed = []
+
+            def fail(connection: sqlite3.Connection, sql: str, values: list[object], width: int) -> None:
+                failed.append(values)
+                raise sqlite3.OperationalError("disk I/O error")
+
+            with monkeypatch.context() as broken:
+                broken.setattr(sqlite_counters, "write_rows", fail)
+                await hit(store, 1)
+                chores_now(store)
+                await until(lambda: bool(failed))
+            await hit(store, 2)
+            chores_now(store)
+            await until(lambda: rows(path, USED) == [(3,)])
+        assert rows(path, USED) == [(3,)]
+
+    asyncio.run(run())
+
+
+def test_too_many_sums_are_dropped_and_read_from_the_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_counters, "_FOLD_AT", 10)
+    monkeypatch.setattr(sqlite_counters, "_MOST_SUMS", 20)
+    monkeypatch.setattr(sqlite_counters, "_FOLD_MOST", 7)
+
+    async def run() -> None:
+        with opened(path) as store:
+            await hit(store, 0, "first")
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                for key in range(50):
+                    await hit(store, 0, str(key))
+                assert len(store.counters._sums) <= 40
+                other.execute("ROLLBACK")
+            for key in range(50):
+                await hit(store, 0, str(key))
+            chores_now(store)
+            await until(lambda: rows(path, USED) == [(101,)])
+        assert rows(path, USED) == [(101,)]
 
     asyncio.run(run())
 
