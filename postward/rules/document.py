@@ -7,6 +7,7 @@ is composed, because libyaml's composer recurses on the C stack: 900 kB of `[` w
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -22,7 +23,7 @@ _TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
 _NO_TAGS = "tags (!...) are not used here; take it out"
 _TOO_MANY = f"more than {MAX_NODES} values (aliases count again each time); split the file"
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]{1,17}\.[0-9]{0,17}|\.[0-9]{1,17})([eE][-+]?[0-9]{1,3})?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
@@ -50,6 +51,10 @@ class Document:
     _values: dict[Path, Mark] = field(default_factory=dict)
     _keys: dict[Path, Mark] = field(default_factory=dict)
 
+    def note(self, path: Path, mark: Mark) -> None:
+        """Keep where the value at `path` stands."""
+        self._values[path] = mark
+
     def mark(self, path: Path) -> Mark:
         """Where the value at `path` stands, or the nearest thing around it."""
         while path and path not in self._values:
@@ -65,29 +70,36 @@ class Document:
         return Problem(self.mark(path), path, text)
 
 
-def read(path: FilePath) -> Document:
+def build(document: Document, text: str) -> None:
+    """Read all of `text` into `document`, with the place of each value."""
+    builder = _Builder(document, _survey(text, document.file))
+    node = yaml.compose(text, Loader=LOADER)
+    if node is not None:
+        document.data = builder.value(node, (), 0)
+
+
+def read(path: FilePath, most: int = MAX_OCTETS, build: Callable[[Document, str], None] = build) -> Document:
     """The document in the file at `path`, with its problems. Raises ConfigErrors: nothing could be read."""
     file = str(path)
     try:
         with path.open("rb") as stream:
-            octets = stream.read(MAX_OCTETS + 1)
+            octets = stream.read(most + 1)
     except OSError as error:
         raise ConfigErrors([Problem(Mark(file, 1, 1), (), f"cannot read: {error.strerror}")]) from None
-    return parse(octets, file)
+    return parse(octets, file, most, build)
 
 
-def parse(octets: bytes, file: str) -> Document:
+def parse(
+    octets: bytes, file: str, most: int = MAX_OCTETS, build: Callable[[Document, str], None] = build
+) -> Document:
     """The document in `octets`, with its problems. Raises ConfigErrors: too large, not YAML."""
-    if len(octets) > MAX_OCTETS:
-        text = f"larger than {MAX_OCTETS} octets; split it into several files"
+    if len(octets) > most:
+        text = f"larger than {most} octets; split it into several files"
         raise ConfigErrors([Problem(Mark(file, 1, 1), (), text)])
     document = Document(file)
     try:
         text = octets.decode("utf-8")
-        builder = _Builder(document, _survey(text, file))
-        node = yaml.compose(text, Loader=_LOADER)
-        if node is not None:
-            document.data = builder.value(node, (), 0)
+        build(document, text)
     except UnicodeDecodeError as error:
         place = _place(octets[: error.start].decode("utf-8"), file)
         raise ConfigErrors([Problem(place, (), "not UTF-8; save the file in that encoding")]) from None
@@ -104,7 +116,7 @@ def _survey(text: str, file: str) -> frozenset[tuple[int, int]]:
     """Where explicit tags stand (line and column from 0). Raises ConfigErrors: nested too deep."""
     tagged: set[tuple[int, int]] = set()
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
@@ -139,6 +151,19 @@ def _syntax(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
     return Problem(mark, (), f"not YAML: {why}")
 
 
+def scalar(text: str, quoted: bool) -> Any:
+    """The value of a scalar; `quoted`, or a block: always text. Raises ValueError."""
+    if quoted:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.match(text):
+        return int(text)
+    if _LEADING_ZERO.match(text):
+        raise ValueError(f"{text} could be octal; write it without the zero or in quotes")
+    return float(text) if _FLOAT.match(text) else text
+
+
 class _Builder:
     """Makes values of nodes, noting marks and problems."""
 
@@ -150,7 +175,7 @@ class _Builder:
 
     def value(self, node: yaml.Node, path: Path, depth: int) -> Any:
         mark = self._mark(node)
-        self.document._values[path] = mark
+        self.document.note(path, mark)
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             what = _TOO_DEEP if depth > MAX_DEPTH else _TOO_MANY
@@ -162,6 +187,7 @@ class _Builder:
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)  # there is no other kind
         return self._scalar(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, Any]:
@@ -189,18 +215,12 @@ class _Builder:
             out[key] = self.value(value_node, here, depth + 1)
         return out
 
-    def _scalar(self, node: yaml.Node, path: Path) -> Any:
-        text: str = node.value
-        if isinstance(node, yaml.ScalarNode) and node.style:  # quoted or block (C: "" is plain): always text
-            return text
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INT.match(text):
-            return int(text)
-        if _LEADING_ZERO.match(text):
-            self._complain(node, path, f"{text} could be octal; write it without the zero or in quotes")
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        try:
+            return scalar(node.value, bool(node.style))
+        except ValueError as error:
+            self._complain(node, path, str(error))
             return None
-        return float(text) if _FLOAT.match(text) else text
 
     def _is_tagged(self, node: yaml.Node) -> bool:
         return (node.start_mark.line, node.start_mark.column) in self.tagged

@@ -5,7 +5,7 @@ others, so that an upgrade of the shipped rules never overwrites a site's choice
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from postward.lists import BadEntry, CompiledList
@@ -14,6 +14,7 @@ from postward.rules.compile import KEYS, Compiler, Site
 from postward.rules.document import Document, read
 from postward.rules.doubts import about_thresholds
 from postward.rules.errors import ConfigErrors, Mark, Problem, did_you_mean, nearest
+from postward.rules.listfile import read_list
 from postward.rules.reader import Reader, Value, kind
 from postward.rules.rule import Rule
 from postward.rules.ruleset import Override, Ruleset
@@ -117,7 +118,7 @@ class _Loader:
         found = (path for path in directory.glob("*.yml") if not path.name.startswith("."))
         return sorted(found, key=lambda path: path.stem)  # `new` before `new-too`
 
-    def _documents(self, paths: Iterable[Path]) -> list[Document]:
+    def _documents(self, paths: Iterable[Path], read: Callable[[Path], Document] = read) -> list[Document]:
         documents = []
         for path in paths:
             try:
@@ -256,7 +257,7 @@ class _Loader:
         lists: dict[str, CompiledList] = {}
         for name, path in sorted(paths.items()):
             lists[name] = CompiledList(name)
-            for document in self._documents([path]):
+            for document in self._documents([path], read_list):
                 self._fill(lists[name], document)
         return lists
 
