@@ -185,6 +185,7 @@ def test_while_a_worker_is_gone_the_other_serves(mail_host: MailHost) -> None:
         assert [_send(mail_host).code for _ in range(10)] == [250] * 10
     finally:
         os.kill(daemons.pid("milter"), signal.SIGCONT)
+    until(lambda: len(_workers(daemons) - {min(before)}) == 2, "two workers again")
 
 
 def _state(pid: int) -> str:
