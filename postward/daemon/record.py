@@ -10,7 +10,7 @@ from typing import Any
 
 from postward import journal
 from postward.daemon.log import Log
-from postward.decision import Continue
+from postward.decision import Accept, Continue, Quarantine
 from postward.finding import Hit
 from postward.journal import Pseudonyms, Record
 from postward.mail import Mail
@@ -34,7 +34,10 @@ class Recorder:
 
     def __call__(self, door: str, mail: Mail, judgement: Judgement) -> None:
         """Record one decision. One that nothing led to is no log line, but the journal knows the way."""
-        silent = not judgement.judged and judgement.decision.__class__ is Continue
+        again = bool(judgement.told)
+        judgement = judgement.news()
+        kind = judgement.decision.__class__
+        silent = not judgement.judged and (kind is Continue or (again and kind in (Accept, Quarantine)))
         try:
             if self._write is not None:
                 self._write(journal.record(self._clock.wall(), door, mail, judgement))

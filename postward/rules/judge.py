@@ -23,7 +23,7 @@ from postward.rules.hold import ask_ticket
 from postward.rules.judgement import Judged, Judgement
 from postward.rules.looks import Found
 from postward.rules.outcomes import WATCH, Outcome, Weight
-from postward.rules.rule import Gate, Phase, Rule
+from postward.rules.rule import Gate, Phase, Plan, Rule
 from postward.stage import Door, Stage
 from postward.tools import Tools
 from postward.trace import new_trace
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from postward.rules.ruleset import Ruleset
 
 _FOR_STORE = 2.0  # seconds; the store answers within them, or says that it is down
+_NOTHING: frozenset[str] = frozenset()
 _MAX_RECIPIENTS = 1_000  # Postfix's smtpd_recipient_limit; further ones are judged but not remembered
 
 
@@ -42,6 +43,7 @@ class Case:
         "_at_data",
         "_door",
         "_found",
+        "_judged_at",
         "_quarantined_by",
         "_recipients",
         "_ruleset",
@@ -60,6 +62,7 @@ class Case:
         self._recipients: dict[str, _Recipient] = {}
         self._at_data: Tally | None = None
         self._quarantined_by = ""
+        self._judged_at: Stage | None = None
 
     def hear(self, carried: Carried) -> None:
         """Take over what policyd found on this message: its trace, score and acceptance."""
@@ -103,8 +106,17 @@ class Case:
         would = None if plan.enforced else self._would(tally, mail, decision)
         took = clock.monotonic() - began
         return Judgement(
-            self.trace, mail.stage, decision, tally.by, tally.score, tuple(judged), edits, would, took
-        )
+            self.trace, mail.stage, decision, tally.by, tally.score, tuple(judged), edits, would, took,
+            self._told_before(mail.stage, plan),
+        )  # fmt: skip
+
+    def _told_before(self, stage: Stage, plan: Plan) -> frozenset[str]:
+        """The rules that policyd, which records every stage, has told of at an earlier one."""
+        before = self._judged_at
+        self._judged_at = stage
+        if before is None or before >= stage or self._door is not Door.POLICYD:
+            return _NOTHING
+        return plan.names[before]
 
     def settled(self, stage: Stage) -> bool:
         """Whether all that is due at `stage` was judged at RCPT already: nothing can be new then."""

@@ -49,3 +49,13 @@ class Judgement(NamedTuple):
     edits: tuple[Edit, ...] = ()
     would: Decision | None = None
     took: float = 0.0
+    told: frozenset[str] = frozenset()
+    """The rules that an earlier stage of this message has told of already."""
+
+    def news(self) -> "Judgement":
+        """The judgement for the record: without the rules that were told before."""
+        if not self.told:
+            return self
+        judged = tuple(each for each in self.judged if each.rule not in self.told)
+        shadows = any(each.outcome and not each.enforced for each in judged)
+        return self._replace(judged=judged, would=self.would if shadows else None)

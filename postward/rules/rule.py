@@ -106,6 +106,8 @@ class Plan:
     thresholds: Thresholds
     enforced: bool
     """No rule runs in shadow or as a canary."""
+    names: Mapping[Stage, frozenset[str]]
+    """For each stage the rules that are judged there, without those that look at the score."""
 
 
 def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
@@ -117,4 +119,8 @@ def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
         laid = (tuple(rule for rule in due if rule.phase is phase) for phase in Phase)
         phases[stage] = tuple(rules for rules in laid if rules)
     enforced = all(rule.mode is Mode.ENFORCE for rule in here)
-    return Plan(phases, thresholds, enforced)
+    names = {
+        stage: frozenset(rule.name for rules in laid for rule in rules if rule.phase is not Phase.BY_SCORE)
+        for stage, laid in phases.items()
+    }
+    return Plan(phases, thresholds, enforced, names)

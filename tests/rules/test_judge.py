@@ -8,7 +8,7 @@ import pytest
 from postward.decision import Accept, Continue, Defer, Discard, Hold, Quarantine, Reject
 from postward.finding import Clear, Finding, Hit
 from postward.stage import Door, Stage
-from tests.rules.judging import HIT, Bench, of, rule, rules
+from tests.rules.judging import HIT, Bench, of, recipient, rule, rules
 
 
 def _bench(tmp_path: Path, *lines: str, before: str = "", door: Door = Door.POLICYD) -> Bench:
@@ -299,3 +299,28 @@ def test_values_of_the_hit_stand_in_the_reply(tmp_path: Path) -> None:
     decision = bench.decide()
     assert isinstance(decision, Reject)
     assert decision.reply.text == f"spam from 192.0.2.1. [{bench.case.trace}]"
+
+
+def test_what_rcpt_told_is_not_told_again(tmp_path: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        rules(
+            rule("a", "{score: 1}"), rule("s", "reject", mode="shadow"), rule("late", "watch", stage="data")
+        ),
+    )
+    bench.finds["a"] = bench.finds["s"] = bench.finds["late"] = HIT
+    at_rcpt = bench.judge().news()
+    assert {each.rule for each in at_rcpt.judged} == {"a", "s"}
+    assert at_rcpt.would is not None
+    at_data = bench.judge(Stage.DATA)
+    assert (at_data.score, len(at_data.judged)) == (1, 3)
+    assert [each.rule for each in at_data.news().judged] == ["late"]
+    assert at_data.news().would is None
+    assert bench.judge(Stage.EOM).news().judged == ()
+
+
+def test_each_recipient_is_told_all(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, rules(rule("a", "{score: 1}")))
+    bench.finds["a"] = HIT
+    for text in ("bob@example.org", "alice@example.org"):
+        assert [each.rule for each in bench.judge(**recipient(text)).news().judged] == ["a"]
