@@ -195,7 +195,7 @@ class Compiler:
         for door in Door:
             if door not in self.site.doors or parts.wanted[0] not in (None, door):
                 continue
-            stage_or_why = stage_at(door, parts, varies)
+            stage_or_why = stage_at(door, parts, varies, len(self.site.doors) > 1)
             if isinstance(stage_or_why, Stage):
                 return door, stage_or_why
             why.append(f"{door.value}: {stage_or_why}")

@@ -31,6 +31,11 @@ from postward.rules.text import MAX_TEXT
 from postward.rules.thresholds import Thresholds
 from postward.tools import Ticket
 
+_UNEXPLAINED = {
+    "defer": "Not now, but trying again later helps; your server does so by itself.",
+    "hold": "This mail waits until a person has looked at its sender; your server will try again by itself.",
+}
+"""What a rule without texts says; its name is the admin's, in log and journal."""
 _THRESHOLDS = ((Weight.REJECT, "reject"), (Weight.DEFER, "defer"), (Weight.QUARANTINE, "quarantine"))
 
 
@@ -142,7 +147,7 @@ def text_of(ruling: Ruling, mail: Mail) -> str:
             return f"We could not check this mail ({rule.name}), and take none unchecked."
         return "We cannot tell yet whether to take this mail; try again later."
     texts = [each.render(mail, finding.values) for each in (rule.reason, rule.remedy) if each is not None]
-    return " ".join(texts) or f"Refused by the rule {rule.name}."
+    return " ".join(texts) or _UNEXPLAINED.get(ruling.outcome.word, "This server does not take this mail.")
 
 
 def reply(outcome: Outcome, text: str, trace: str) -> Reply:

@@ -7,8 +7,8 @@ from postward.rules.parts import Parts
 from postward.stage import Door, Stage
 
 
-def stage_at(door: Door, parts: Parts, varies: bool) -> Stage | str:
-    """The stage at which `door` can judge the rule, or why it cannot.
+def stage_at(door: Door, parts: Parts, varies: bool, both: bool) -> Stage | str:
+    """The stage at which `door` can judge the rule, or why it cannot; `both`: both doors are in use.
 
     `varies`: overrides make it differ from recipient to recipient, so RCPT has to be waited for.
     """
@@ -32,6 +32,8 @@ def stage_at(door: Door, parts: Parts, varies: bool) -> Stage | str:
     stage = wanted or stage
     if "recipient" in parts.needs and stage is not Stage.RCPT:
         return f"a recipient is asked about at stage rcpt only, not at {stage.word}"
+    if parts.says("accept") and stage is Stage.EOM and door is Door.POLICYD and both:
+        return "the milter hears at stage data of what is accepted, so at eom it is too late"
     if parts.says("discard"):
         return _discarding(door, parts, stage, varies)
     return stage

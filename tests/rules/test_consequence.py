@@ -54,9 +54,16 @@ def test_a_reply_says_reason_remedy_and_trace(tmp_path: Path) -> None:
     assert str(_reply(decision)) == f"550 5.7.1 No. Ask. [{trace}]"
 
 
-def test_a_rule_without_words_is_named(tmp_path: Path) -> None:
-    decision, trace = _decide(tmp_path, rule("a", "reject"))
-    assert _reply(decision).text == f"Refused by the rule a. [{trace}]"
+@pytest.mark.parametrize(
+    ("then", "text"),
+    [
+        ("reject", "This server does not take this mail."),
+        ("defer", "Not now, but trying again later helps; your server does so by itself."),
+    ],
+)
+def test_a_rule_without_words(tmp_path: Path, then: str, text: str) -> None:
+    decision, trace = _decide(tmp_path, rule("a", then))
+    assert _reply(decision).text == f"{text} [{trace}]"
 
 
 def test_a_long_reply_is_cut_and_keeps_its_trace(tmp_path: Path) -> None:
