@@ -40,7 +40,8 @@ class Plan:
     """A set of windows prepared for counting.
 
     `name` tells it from others; `spans` are the windows in which a fresh hit is booked, as a log
-    writes them; `after` is what is remembered of a fresh hit that was granted.
+    writes them; `after` is what is remembered of a fresh hit that was granted; `distinct`: no two windows
+    are equally long.
     """
 
     windows: tuple[Window, ...]
@@ -48,6 +49,7 @@ class Plan:
     name: str
     spans: str
     after: Past
+    distinct: bool
 
 
 def prepare(windows: tuple[Window, ...]) -> Plan:
@@ -56,7 +58,9 @@ def prepare(windows: tuple[Window, ...]) -> Plan:
         raise ValueError(f"not windows to count in: {windows!r}")
     seconds = frozenset(window.seconds for window in windows)
     name = ",".join(f"{window.limit}/{window.seconds}" for window in windows)
-    return Plan(windows, seconds, name, spans(seconds), past(seconds, frozenset()))
+    return Plan(
+        windows, seconds, name, spans(seconds), past(seconds, frozenset()), len(seconds) == len(windows)
+    )
 
 
 def spans(seconds: frozenset[int]) -> str:
@@ -101,7 +105,7 @@ class Ledger:
         held = account.held
         full = _full(held, plan, amount, ticks, _NOTHING.booked)
         if not full:
-            for ring in held if len(plan.seconds) == len(held) else set(held):
+            for ring in held if plan.distinct else set(held):
                 ring.book(ticks, amount)
         if instance:
             after = past(_NOTHING.booked, frozenset({(plan.name, full)})) if full else plan.after

@@ -1,4 +1,4 @@
-"""Counters in memory; every booking is in a log before it is answered, and in SQLite a second later.
+"""Counters in memory; every booking is in a log before it is answered, and in SQLite some seconds later.
 
 A booking is one line of the log (`postward.store.hit_log`): no answered booking is lost when the
 process dies; a loss of power may lose the last ones (a limit that gives a little more, once). What
@@ -88,14 +88,12 @@ class SqliteCounters:
     ) -> tuple[Count, ...]:
         if not self._ours:
             await self._take_over()
-        if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):
-            key = stored_key(key)
         if len(instance) > MAX_KEY or not (instance.isascii() and instance.isprintable()):
             instance = stored_key(instance)
-        mark = hash(key)
-        account = self._ledger.accounts.get(mark)
-        if account is None:
-            account = await self._recall(key, mark, now)
+        account = self._ledger.accounts.get(hash(key))
+        if account is None:  # new, or not stored as it is
+            key = stored_key(key)
+            account = self._ledger.accounts.get(hash(key)) or await self._recall(key, hash(key), now)
         ticks = int(self._timeline.at(now) * TICKS)
         counts, booked = self._ledger.book(key, account, windows, amount, ticks, instance)
         if booked:

@@ -16,7 +16,7 @@ from postward.store import triplets
 from postward.store.database import write_rows
 from postward.store.generations import Generations
 from postward.store.reader import Reader
-from postward.store.text import MAX_KEY, stored_key
+from postward.store.text import stored_key
 from postward.store.timeline import Timeline
 from postward.store.writer import Job, Writer
 from postward.tools import Meeting, StoreDown
@@ -25,7 +25,7 @@ MAX_ENTRIES = 200_000
 """Entries in memory; about 0.17 kB each."""
 MAX_ROWS = 2_000_000
 """Rows in the file; beyond that those that expire first go early."""
-BEHIND = 0.1
+BEHIND = 0.15
 _AGAIN = 1.0
 _MOST_UNWRITTEN = 50_000
 _AT_ONCE = 500
@@ -58,12 +58,12 @@ class SqliteGreylist:
         self._armed = False
 
     async def meet(self, key: str, *, now: float, delay: float, window: float, keep: float) -> Meeting:
-        if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):
-            key = stored_key(key)
         mark = hash(key)
         entry = self._entries.get(mark)
-        if entry is None:
-            entry = await self._recall(key, mark)
+        if entry is None:  # new, or not stored as it is
+            key = stored_key(key)
+            mark = hash(key)
+            entry = self._entries.get(mark) or await self._recall(key, mark)
         at = int(self._timeline.at(now) * 1000)
         entry, meeting = triplets.meet(entry, at, delay, window, keep)
         self._entries.put(mark, entry)
