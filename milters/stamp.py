@@ -79,8 +79,8 @@ def results(authserv_id: str, mail: Mail, spf: CarriedSpf | None) -> AddHeader:
     """Our Authentication-Results, to stand above everything (RFC 8601 section 4)."""
     found: tuple[Result, ...] = ()
     if mail.sasl_username:
-        login = Property("smtp", "auth", mail.sasl_username)
-        found = (Result("auth", "pass", properties=(login,)),)
+        # Without smtp.auth: the field leaves with the mail, and who logs in as what is nobody's business.
+        found = (Result("auth", "pass"),)
     elif spf is not None:
         about = Property("smtp", spf.identity, spf.value)
         found = (Result("spf", spf.result, spf.reason, (about,)),)

@@ -1,10 +1,11 @@
 """The journal of decisions: a directory of files that are only ever appended to.
 
 `JournalWriter.write` puts an entry into a queue; a thread renders and appends what has come, some
-fifty times a second: little at a time, so that it does not hold up the event loop. Each process writes files of its own, so nobody waits for anybody; a file that is full or a
-day old is followed by another, and the oldest are deleted by age and by size. A search reads the files
-from the newest on (`postward.store.journal_search`): people ask a few times a day, mail comes a
-thousand times a second (docs/adr/0007).
+fifty times a second: little at a time, so that it does not hold up the event loop. Each process
+writes files of its own, so nobody waits for anybody; a file that is full or a day old is followed by
+another, and the oldest are deleted by age and by size. A search reads the files from the newest on
+(`postward.store.journal_search`): people ask a few times a day, mail comes a thousand times a second
+(docs/adr/0007).
 
 When the disk is in trouble entries wait in the queue, and when that is full they are dropped and
 counted: one line in the log marks the beginning, one the end. The journal never stops mail. What was
