@@ -100,6 +100,9 @@ def contenders(programs: Programs) -> list[Contender]:
         Contender("postward (no rules)", "ours", ours(NO_RULES, {}), "known"),
         Contender("postward (no rules; no log)", "ours", ours(NO_RULES, QUIET), "known"),
         Contender("postward (greylist + limits; known)", "ours", ours(STATE, {}), "known", learns=True),
+        Contender(
+            "postward (greylist + limits; known; no log)", "ours", ours(STATE, QUIET), "known", learns=True
+        ),
         Contender("postward (greylist + limits; new)", "ours", ours(STATE, {}), "new"),
         Contender("postward (shipped rules)", "ours", ours({}, {}), "known"),
     ]
