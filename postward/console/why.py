@@ -92,9 +92,11 @@ def _traces(reader: "JournalReader", settings: "Settings", key: str, limit: int)
 
 def _decisions(reader: "JournalReader", trace: str) -> "tuple[Entry, ...]":
     from postward.journal import Entry
+    from postward.stage import Stage
 
     entries = (Entry.load(row.body_json) for row in reader.by_trace(trace))
-    return tuple(sorted(entries, key=lambda entry: entry.time))
+    # Both doors may have answered within a millisecond: then the stages tell the order.
+    return tuple(sorted(entries, key=lambda entry: (entry.time, Stage[entry.stage.upper()])))
 
 
 def _spellings(settings: "Settings", address: str) -> list[str]:

@@ -125,3 +125,19 @@ def test_a_limit_is_one_or_more(tmp_path: Path, limit: str) -> None:
     result = postward("why", "alice@example.org", "--limit", limit, "--config", str(make(tmp_path)))
     assert result.exit_code == 2
     assert "--limit" in result.stderr
+
+
+def test_within_a_millisecond_the_stages_tell_the_order(tmp_path: Path) -> None:
+    etc = str(make(tmp_path))
+    writer = JournalWriter(
+        tmp_path / "journal",
+        keep_seconds=1e9,
+        max_bytes=10**8,
+        render=lambda record: journal.row(record, Pseudonyms(None)),
+    )
+    for stage, door in ((Stage.EOM, "milter"), (Stage.DATA, "policyd")):
+        said = Judgement("AAAA000009", stage, Continue(), "", 0.0, RULES, (), None, 0.001)
+        writer.write(journal.record(NOW, door, Mail(stage, {"queue_id": "4Q9"}), said))
+    writer.close()
+    shown = json.loads(postward("why", "4Q9", "--json", "--config", etc).output)
+    assert [entry["door"] for entry in shown] == ["policyd", "milter"]
