@@ -21,7 +21,7 @@ _LINE_WORDS = frozenset(
 _STATIC_WORDS = frozenset(["static", "stat", "sta", "fixed", "ip", "host", "hosted", "rev", "reverse", "ptr"])
 _MAIL_WORDS = frozenset(
     """bounce email esp imap mail mailer mailers mailgw mailhost mailout mails mda mta mtaout mx news
-    newsletter oln out outbound outgoing outmail post relay relays send sender smtp smtpout""".split()  # noqa: SIM905
+    newsletter oln out outbound outgoing outmail post relay relays send sender smtp smtpout""".split()  # noqa: SIM905  # a list of words reads best so
 )
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"[0-9]+(?![0-9a-z])")  # not `1a2b`

@@ -26,9 +26,9 @@ _AT_ONCE = 200
 
 _COLUMNS = "id, domain, verdict, opened, last_seen, attempts, evidence, decided_by, note"
 _BY_DOMAIN = f"SELECT {_COLUMNS} FROM tickets WHERE domain = ?"  # noqa: S608  # this module's words
-_BY_ID = f"SELECT {_COLUMNS} FROM tickets WHERE id = ?"  # noqa: S608
-_NEWEST = f"SELECT {_COLUMNS} FROM tickets ORDER BY opened DESC LIMIT ?"  # noqa: S608
-_NEWEST_OF = f"SELECT {_COLUMNS} FROM tickets WHERE verdict = ? ORDER BY opened DESC LIMIT ?"  # noqa: S608
+_BY_ID = f"SELECT {_COLUMNS} FROM tickets WHERE id = ?"  # noqa: S608  # this module's own words
+_NEWEST = f"SELECT {_COLUMNS} FROM tickets ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
+_NEWEST_OF = f"SELECT {_COLUMNS} FROM tickets WHERE verdict = ? ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
 _MEET = f"""
 INSERT INTO tickets (id, domain, verdict, opened, last_seen, attempts, evidence, decided_by, note, expires)
 VALUES (?, ?, 'waiting', ?, ?, 1, ?, '', '', ?)
@@ -38,11 +38,11 @@ ON CONFLICT (domain) DO UPDATE SET
     evidence = iif(evidence = '', excluded.evidence, evidence),
     expires = max(expires, iif(verdict = 'waiting', excluded.expires, ?))
 RETURNING {_COLUMNS}
-"""  # noqa: S608
+"""  # noqa: S608  # this module's own words
 _DECIDE = f"""
 UPDATE tickets SET verdict = ?, decided_by = ?, note = ?, expires = max(expires, ?) WHERE id = ?
 RETURNING {_COLUMNS}
-"""  # noqa: S608
+"""  # noqa: S608  # this module's own words
 _FORGET = "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE expires < ? LIMIT ?)"
 _FORGET_WAITING = (
     "DELETE FROM tickets WHERE id IN"
