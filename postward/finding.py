@@ -18,12 +18,14 @@ class Hit:
     """The check found what it looks for.
 
     `reason` is one of the check's declared reasons (a constant such as `missing`); `detail` is
-    for the log only; `values` are the names that a rule's `reason:` and `remedy:` may use.
+    for the log only; `values` are the names that a rule's `reason:` and `remedy:` may use. `score` is
+    what a graded finding weighs by itself; a rule takes it with `then: {score: own}`.
     """
 
     reason: str
     detail: str = ""
     values: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,22 @@ from postward.rules.ruleset import Ruleset
 from postward.tools import Tools
 
 
+def learn_nothing(_mail: Mail, _judgement: Judgement, _tools: Tools) -> None:
+    """For a door without a memory."""
+
+
 @dataclass(slots=True)
 class House:
     """The running rules, the tools for their checks, and where decisions are recorded.
 
     `record(door, mail, judgement)` writes the log line and the journal entry; it never raises and
-    never waits. `findings_key` signs what policyd tells the milter (`postward.carried`).
+    never waits. `learn(mail, judgement, tools)` takes from it what is worth remembering (`tools`: the
+    message's own); it never raises and never waits either. `findings_key` signs what policyd tells
+    the milter (`postward.carried`).
     """
 
     rules: Ruleset
     tools: Tools
     record: Callable[[str, Mail, Judgement], None]
     findings_key: bytes
+    learn: Callable[[Mail, Judgement, Tools], None] = learn_nothing

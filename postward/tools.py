@@ -1,17 +1,18 @@
-"""What a check is given to work with, as interfaces: DNS, state, lists, clock.
+"""What a check is given to work with, as interfaces: DNS, DNS lists, networks, lists, clock.
 
-A check never opens a socket or a file itself. Each of these returns a value; trouble is a value
-too (`Trouble`, or `StoreDown` from the store), so that a check can answer `Unsure`.
+State has interfaces of its own (`postward.state`). A check never opens a socket or a file itself.
+Each of these returns a value; trouble is a value too (`Trouble`, or `StoreDown` from the store), so
+that a check can answer `Unsure`.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from postward.address import Address
-from postward.duration import DURATION
 from postward.mail import IPAddress
+from postward.state import Store
 
 T = TypeVar("T")
 R = TypeVar("R", covariant=True)
@@ -69,96 +70,72 @@ class Dns(Protocol):
         """Each record as its tuple of strings."""
 
 
-# --- State ---------------------------------------------------------------------------------------
-class StoreDown(Exception):
-    """The store did not answer in time or could not: the rule's `unsure` outcome follows."""
+# --- DNS lists -----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One list that has what was asked. `score` is above zero for a block list, below for an allow list."""
+
+    list: str
+    code: str
+    """The address that was answered, such as `127.0.0.2`."""
+    means: str
+    """What the code says, such as `SBL`."""
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
-    """What greylisting knows of a triplet. `passed`: it may come in; `wait`: seconds until it may."""
+class Listings:
+    """What the DNS lists said. `unsure`: lists that could not tell, each with the reason."""
 
-    passed: bool
-    wait: float
-    attempts: int
+    found: tuple[Listing, ...] = ()
+    unsure: tuple[str, ...] = ()
 
 
-class Greylist(Protocol):
-    async def meet(self, key: str, *, now: float, delay: float, window: float, keep: float) -> Meeting:
-        """Note one delivery attempt of `key` at wall clock `now` (seconds) and say whether it may pass.
+class DnsLists(Protocol):
+    """The DNS lists that are switched on and have passed their test (`postward.dnslists`)."""
 
-        First meeting: not passed. A retry after `delay` s and within `window` s of the first passes
-        and is remembered for `keep` s after the last one. Atomic: of any number of racing first
-        meetings all get the same first time.
+    async def look(self, about: str, what: IPAddress | str) -> Listings:
+        """What the lists for `about` (client | helo | rdns | sender) say of an address or domain name.
+
+        All are asked at the same time. Never raises; private keys stand in nothing that it gives.
         """
 
+    def verdict(self, listed: Listings, refused: bool) -> None:
+        """What became of a mail for which `look` gave `listed`: for the statistics of each list."""
 
+
+class NoDnsLists:
+    """None is switched on."""
+
+    async def look(self, about: str, what: IPAddress | str) -> Listings:
+        return Listings()
+
+    def verdict(self, listed: Listings, refused: bool) -> None:
+        """There is nothing to count."""
+
+
+# --- Networks ------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Window:
-    """At most `limit` in any `seconds` seconds."""
+class Network:
+    """The autonomous system that an address belongs to. `name` and `country` may be empty."""
 
-    limit: int
-    seconds: Annotated[int, DURATION]
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One window after a hit: `granted` or not, `used` so far, `free_in` seconds until some is free."""
-
-    granted: bool
-    used: int
-    free_in: float
+    asn: int
+    name: str = ""
+    country: str = ""
 
 
-class Counters(Protocol):
-    async def hit(
-        self, key: str, windows: tuple[Window, ...], amount: int, *, now: float, instance: str
-    ) -> tuple[Count, ...]:
-        """Book `amount` on `key` in all windows at once, or in none if one of them is full.
+class Networks(Protocol):
+    """A local database of networks (`postward.networks`)."""
 
-        The answer is durable before it is given. Repeating it with the same `instance` books
-        nothing twice and gives the same grant.
-        """
+    def find(self, address: IPAddress) -> Network | None:
+        """Whose address it is; None: not known, or there is no database. Never waits, never raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A sender domain that waits for a person. `verdict`: waiting | approved | denied."""
+class NoNetworks:
+    """There is no database."""
 
-    id: str
-    domain: str
-    verdict: str
-    opened: float
-    last_seen: float
-    attempts: int
-    evidence: str
-    decided_by: str = ""
-    note: str = ""
-
-
-class Holds(Protocol):
-    async def meet(self, domain: str, *, now: float, evidence: str) -> Ticket:
-        """Open a ticket for `domain` or join the one that there is. Durable before the answer."""
-
-    async def find(self, ticket_or_domain: str) -> Ticket | None:
-        """The ticket with this id or for this domain."""
-
-    async def decide(self, ticket_id: str, verdict: str, *, now: float, by: str, note: str) -> Ticket | None:
-        """Approve or deny; `None` when there is no such ticket. Durable before the answer."""
-
-    async def tickets(self, verdict: str | None = None, *, limit: int = 100) -> tuple[Ticket, ...]:
-        """Newest first."""
-
-
-class Store(Protocol):
-    """All state that outlives a message. Verbs raise `StoreDown`, never anything of the driver."""
-
-    @property
-    def greylist(self) -> Greylist: ...
-    @property
-    def counters(self) -> Counters: ...
-    @property
-    def holds(self) -> Holds: ...
+    def find(self, address: IPAddress) -> Network | None:
+        return None
 
 
 # --- Lists and clock -----------------------------------------------------------------------------
@@ -170,6 +147,7 @@ class Entry:
     note: str = ""
     added: str = ""
     expires: float | None = None
+    score: float | None = None
 
 
 class NamedList(Protocol):
@@ -202,10 +180,14 @@ class Tools:
     lists: Mapping[str, NamedList]
     own_domains: frozenset[str] = frozenset()
     memo: dict[str, Any] = field(default_factory=dict)
+    dns_lists: DnsLists = field(default_factory=NoDnsLists)
+    networks: Networks = field(default_factory=NoNetworks)
 
     def for_message(self) -> "Tools":
         """The same tools with an empty memo."""
-        return Tools(self.dns, self.store, self.clock, self.lists, self.own_domains, {})
+        return Tools(
+            self.dns, self.store, self.clock, self.lists, self.own_domains, {}, self.dns_lists, self.networks
+        )
 
     async def once(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """The result of `work()`, worked out at most once a message, however many checks ask.

@@ -9,8 +9,9 @@ from postward.mail import Mail
 from postward.rules.judgement import Judgement
 from postward.rules.load import load
 from postward.stage import Door
+from postward.state import Store
 from postward.store.memory import MemoryStore
-from postward.tools import Dns, Store, Tools
+from postward.tools import Dns, Tools
 from tests.dns_zone import ZoneDns
 
 KEY = b"k" * 32

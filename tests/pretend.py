@@ -6,7 +6,8 @@ from typing import Any, cast
 from postward.checks import Check
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
-from postward.tools import Dns, NamedList, Store, Tools
+from postward.state import Store
+from postward.tools import Dns, NamedList, Tools
 from tests.dns_zone import ZoneDns
 
 

@@ -22,6 +22,7 @@ class Cost(Enum):
 
     MEMORY = "memory"
     LOOKUP = "lookup"
+    RECALL = "recall"
     STATE = "state"
 
 
@@ -31,7 +32,8 @@ class Check(Protocol):
     name: ClassVar[str]
     """The word after `check:` in a rule."""
     cost: ClassVar[Cost]
-    """STATE: reads or writes the store; such a check runs at policyd only (one owner of the state)."""
+    """LOOKUP: asks the network, and may read what was seen before. RECALL: reads what was seen before and
+    books nothing. STATE: books in the store; it runs at policyd only (one owner of the state)."""
     reasons: ClassVar[Mapping[str, str]]
     """Each reason that a Hit may carry, with a sentence for the docs page."""
     says: ClassVar[Mapping[str, str]]

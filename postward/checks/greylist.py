@@ -12,7 +12,8 @@ from postward.duration import DURATION
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.network import network_of
-from postward.tools import StoreDown, Tools
+from postward.state import StoreDown
+from postward.tools import Tools
 
 _NEEDS = frozenset({"client_address", "sender", "recipient"})
 

@@ -11,7 +11,8 @@ from postward.checks import Cost
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.network import network_of
-from postward.tools import StoreDown, Tools, Window
+from postward.state import StoreDown, Window
+from postward.tools import Tools
 
 _LONGEST = 31 * 86_400
 _OF: dict[str, str] = {"login": "sasl_username", "client": "client_address", "sender": "sender"}

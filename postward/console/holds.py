@@ -16,7 +16,7 @@ from postward.console.options import Trouble, config_option, json_option
 from postward.printable import printable
 
 if TYPE_CHECKING:
-    from postward.tools import Holds, Ticket
+    from postward.state import Holds, Ticket
 
 T = TypeVar("T")
 
@@ -121,9 +121,9 @@ def _on_store(directory: Path, work: "Callable[[Holds], Awaitable[T]]") -> T:
     """The result of `work` on the tickets of this configuration's store. Raises Trouble."""
     from postward.daemon.config import load_settings
     from postward.rules.errors import ConfigErrors
+    from postward.state import StoreDown
     from postward.store.database import SchemaRefused
     from postward.store.factory import open_store
-    from postward.tools import StoreDown
 
     try:
         settings = load_settings(directory)

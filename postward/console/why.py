@@ -64,8 +64,8 @@ def why(key: str, directory: Path, as_json: bool, limit: int, every: bool) -> No
 
 def find(settings: "Settings", key: str, limit: int) -> "list[tuple[Entry, ...]]":
     """The mails that `key` means, newest first, each as its decisions in their order. Raises Trouble."""
+    from postward.state import StoreDown
     from postward.store.journal_search import JournalReader
-    from postward.tools import StoreDown
 
     if settings.journal is None:
         raise Trouble("this site keeps no journal", "postward.yml says `journal: off`")

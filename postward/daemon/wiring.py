@@ -14,10 +14,11 @@ from postward.dns.config import servers_from
 from postward.dns.resolver import Resolver
 from postward.house import House
 from postward.journal import Pseudonyms, Record, row
+from postward.state import Store
 from postward.store.database import SchemaRefused
 from postward.store.factory import open_store
 from postward.store.journal import JournalWriter
-from postward.tools import Clock, Dns, Store, Tools
+from postward.tools import Clock, Dns, Tools
 
 _log = logging.getLogger("postward.daemon")
 _CHANGEABLE = {"own_domains"}  # of postward.yml; rules and lists change too

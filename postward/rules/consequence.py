@@ -29,7 +29,7 @@ from postward.rules.outcomes import DEFAULT_REPLIES, Outcome, Weight
 from postward.rules.rule import Rule
 from postward.rules.text import MAX_TEXT
 from postward.rules.thresholds import Thresholds
-from postward.tools import Ticket
+from postward.state import Ticket
 
 _UNEXPLAINED = {
     "defer": "Not now, but trying again later helps; your server does so by itself.",

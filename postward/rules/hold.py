@@ -8,7 +8,8 @@ a refusal in silence. Trouble in the store does not hold mail up (docs/adr/0002)
 
 from postward.derive.orgdomain import org_domain
 from postward.mail import Mail
-from postward.tools import StoreDown, Ticket, Tools
+from postward.state import StoreDown, Ticket
+from postward.tools import Tools
 
 
 def domain_of(mail: Mail) -> str:

@@ -13,8 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from postward.state import StoreDown
 from postward.store.schema import Schema
-from postward.tools import StoreDown
 
 _log = logging.getLogger("postward.store")
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from postward.state import Store
 from postward.store.memory import MemoryStore
 from postward.store.sqlite import SqliteStore
 from postward.store.timeline import since_boot
-from postward.tools import Store
 
 KINDS = ("sqlite", "memory")
 

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from postward.tools import StoreDown
+from postward.state import StoreDown
 
 _log = logging.getLogger("postward.store")
 

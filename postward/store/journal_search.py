@@ -8,8 +8,8 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
+from postward.state import StoreDown
 from postward.store.journal import FIELD, SUFFIX, JournalRow
-from postward.tools import StoreDown
 
 _MARK = FIELD.encode()
 _MAX_ROWS = 10_000

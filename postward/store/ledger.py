@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from postward.state import Count, Window
 from postward.store.generations import Generations
 from postward.store.windows import TICKS, Account, Ring, count
-from postward.tools import Count, Window
 
 MAX_KEYS = 20_000
 """Keys in memory; about 0.7 kB each with two windows."""

@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
+from postward.state import Count, Meeting, Ticket, Window
 from postward.store import triplets
 from postward.store.generations import Generations
 from postward.store.ledger import Ledger
 from postward.store.timeline import Timeline
 from postward.store.windows import TICKS, Account
-from postward.tools import Count, Meeting, Ticket, Window
 
 _MAX_TICKETS = 10_000
 _VERDICTS = frozenset({"waiting", "approved", "denied"})

@@ -17,6 +17,7 @@ import sqlite3
 import threading
 import time
 
+from postward.state import Count, StoreDown, Window
 from postward.store.database import Database, open_lock, write_rows
 from postward.store.hit_log import HitLog, Place, windows_of
 from postward.store.ledger import MAX_KEYS, Ledger
@@ -25,7 +26,6 @@ from postward.store.text import MAX_KEY, stored_key
 from postward.store.timeline import Timeline
 from postward.store.windows import SLICES, TICKS, Account, account_from
 from postward.store.writer import Writer
-from postward.tools import Count, StoreDown, Window
 
 _AT_ONCE = 500
 FOLD_EVERY = 5.0

@@ -12,6 +12,7 @@ import itertools
 import sqlite3
 from typing import Any
 
+from postward.state import Meeting, StoreDown
 from postward.store import triplets
 from postward.store.database import write_rows
 from postward.store.generations import Generations
@@ -19,7 +20,6 @@ from postward.store.reader import Reader
 from postward.store.text import stored_key
 from postward.store.timeline import Timeline
 from postward.store.writer import Job, Writer
-from postward.tools import Meeting, StoreDown
 
 MAX_ENTRIES = 200_000
 """Entries in memory; about 0.17 kB each."""

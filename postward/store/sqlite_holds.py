@@ -7,11 +7,11 @@ import secrets
 import sqlite3
 from typing import Any
 
+from postward.state import Ticket
 from postward.store.reader import Reader
 from postward.store.text import stored
 from postward.store.timeline import Timeline
 from postward.store.writer import Writer
-from postward.tools import Ticket
 
 VERDICTS = frozenset({"waiting", "approved", "denied"})
 KEEP_WAITING = 30 * 86_400

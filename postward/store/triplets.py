@@ -7,7 +7,7 @@ An entry is packed into 29 octets, because a hundred thousand of them are kept i
 import struct
 from functools import lru_cache
 
-from postward.tools import Meeting
+from postward.state import Meeting
 
 _ENTRY = struct.Struct("<qqqI?")
 _MOST_ATTEMPTS = 0xFFFF_FFFF

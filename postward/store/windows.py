@@ -11,7 +11,7 @@ long, so that all of it is exact whole-number arithmetic.
 from collections.abc import Iterable
 from functools import lru_cache
 
-from postward.tools import Count, Window
+from postward.state import Count, Window
 
 SLICES = 60
 TICKS = 60

@@ -20,9 +20,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from postward.state import StoreDown
 from postward.store.database import Database, down, transaction
 from postward.store.kept import TROUBLE, Kept
-from postward.tools import StoreDown
 
 _log = logging.getLogger("postward.store")
 T = TypeVar("T")

@@ -15,8 +15,9 @@ from postward.checks.registry import CHECKS
 from postward.finding import Clear, Hit, Unsure
 from postward.mail import FACTS, HeaderField, Mail
 from postward.stage import Stage
+from postward.state import Window
 from postward.store.memory import MemoryStore
-from postward.tools import Tools, Window
+from postward.tools import Tools
 from tests.checks.entries import list_of
 from tests.dns_zone import ZoneDns
 from tests.pretend import Clock, look, tools

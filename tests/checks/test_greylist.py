@@ -11,8 +11,9 @@ from postward.checks.greylist import Greylisted
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.stage import Stage
+from postward.state import Meeting, StoreDown
 from postward.store.memory import MemoryStore
-from postward.tools import Meeting, StoreDown, Tools
+from postward.tools import Tools
 from tests.pretend import Clock, look, tools
 
 

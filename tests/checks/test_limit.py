@@ -11,8 +11,9 @@ from postward.checks.limit import Limit
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.stage import Stage
+from postward.state import Count, StoreDown, Window
 from postward.store.memory import MemoryStore
-from postward.tools import Count, StoreDown, Tools, Window
+from postward.tools import Tools
 from tests.pretend import Clock, look, tools
 
 TWO_A_MINUTE = (Window(2, 60),)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from postward.state import Ticket
 from postward.store.factory import open_store
-from postward.tools import Ticket
 from tests.console.site import make, postward
 
 

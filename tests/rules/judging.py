@@ -27,7 +27,7 @@ from postward.mail import FACTS, Mail
 from postward.rules.judge import Case
 from postward.rules.judgement import Judged, Judgement
 from postward.stage import Door, Stage
-from postward.tools import Store
+from postward.state import Store
 from tests.house import BOTH, build
 
 Told = Finding | Exception | Callable[[], Coroutine[Any, Any, Finding]]

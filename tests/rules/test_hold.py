@@ -12,8 +12,8 @@ from postward.decision import Continue, Hold, Reject
 from postward.finding import Unsure
 from postward.rules.hold import domain_of
 from postward.stage import Stage
+from postward.state import StoreDown, Ticket
 from postward.store.memory import MemoryStore
-from postward.tools import StoreDown, Ticket
 from tests.rules.judging import HIT, Bench, mail_at, of, recipient, rule, rules
 
 NEW = rule("new", "hold", reason='"We do not know {sender_domain} yet."')

@@ -4,8 +4,8 @@ import asyncio
 import os
 import sys
 
+from postward.state import Window
 from postward.store.sqlite import SqliteStore
-from postward.tools import Window
 
 NOW = 1_800_000_000.0
 WINDOWS = (Window(10**9, 3_600), Window(10**9, 86_400))

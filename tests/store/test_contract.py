@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from postward.eager import Ready, start
+from postward.state import Count, Meeting, Window
 from postward.store.factory import OpenStore
 from postward.store.memory import MemoryStore
 from postward.store.sqlite import SqliteStore
-from postward.tools import Count, Meeting, Window
 
 NOW = 1_800_000_000.0
 HOUR, DAY = 3_600, 86_400

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from postward.state import StoreDown
 from postward.store import hit_log
 from postward.store.hit_log import Hit, HitLog, Place
-from postward.tools import StoreDown
 
 START = Place(0, 0)
 

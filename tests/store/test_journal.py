@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postward.state import StoreDown
 from postward.store import journal
 from postward.store.journal import JournalRow, JournalWriter, spell
 from postward.store.journal_search import JournalReader
-from postward.tools import StoreDown
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from postward.eager import Ready, start
+from postward.state import Count, Meeting, StoreDown, Window
 from postward.store import sqlite_counters, sqlite_greylist, sqlite_holds
 from postward.store.hit_log import Hit, HitLog, Place
 from postward.store.sqlite import SqliteStore
-from postward.tools import Count, Meeting, StoreDown, Window
 
 NOW = 1_800_000_000.0
 HOUR, DAY = 3_600, 86_400

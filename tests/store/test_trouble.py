@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from postward.state import Meeting, StoreDown, Ticket, Window
 from postward.store import writer
 from postward.store.database import Database
 from postward.store.sqlite import SqliteStore
-from postward.tools import Meeting, StoreDown, Ticket, Window
 
 NOW = 1_800_000_000.0
 WINDOWS = (Window(1_000, 60),)
