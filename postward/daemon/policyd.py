@@ -10,6 +10,7 @@ from policyd.serve import PolicyServer, PolicySettings
 from postward.daemon import log as daemon_log
 from postward.daemon.configuration import Configuration, configure
 from postward.daemon.directories import make_missing, warn_of_closed_doors
+from postward.daemon.duties import Duties
 from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, live, run
@@ -52,7 +53,9 @@ async def _serve(configuration: Configuration, log: Log, key: bytes, listeners: 
             await loop.create_server(server.protocol, sock=listener, backlog=BACKLOG)
             for listener in listeners
         ]
-        await live(desk, Reloader(house, configuration), notifier)
+        duties = Duties()
+        async with duties:
+            await live(desk, Reloader(house, configuration), notifier)
         unlink(listeners, inodes)
         for door in doors:
             door.close()
