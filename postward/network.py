@@ -38,3 +38,9 @@ def network_of(address: IPAddress) -> str:
     if address.version == 4:
         return f"{int(address) >> 8:x}/24"
     return f"{int(address) >> 64:x}/64"
+
+
+@lru_cache(maxsize=8192)
+def cidr_of(address: IPAddress) -> str:
+    """The /24 (IPv4) or /64 (IPv6) of an address as people write it: `192.0.2.0/24`."""
+    return str(ipaddress.ip_network((int(address), 24 if address.version == 4 else 64), strict=False))

@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from postward.checks.decided import Decided
 from postward.checks.from_header import FromHeader
 from postward.checks.greylist import Greylisted
 from postward.checks.helo import Helo
 from postward.checks.limit import Limit
 from postward.checks.listed import Listed
+from postward.checks.new_domain import NewDomain
 from postward.checks.rdns import ReverseDns
 from postward.checks.spf import Spf
 
 CHECKS: dict[str, type[Any]] = {
-    check.name: check for check in (FromHeader, Greylisted, Helo, Limit, Listed, ReverseDns, Spf)
+    check.name: check
+    for check in (Decided, FromHeader, Greylisted, Helo, Limit, Listed, NewDomain, ReverseDns, Spf)
 }

@@ -1,0 +1,74 @@
+"""Has a person decided about this sender or client?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from postward.checks import Cost
+from postward.derive.responsible import FACTS, domain_of
+from postward.finding import CLEAR, Finding, Hit, Unsure
+from postward.mail import Mail
+from postward.network import cidr_of
+from postward.state import StoreDown, Word
+from postward.tools import Tools
+
+_NEEDS = FACTS | {"client_address"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Hit when a person's remembered word (`postward holds words`) is about this mail and says so.
+
+    Of several words the narrowest holds: the sender's address, the client, the sender's
+    organizational domain, the client's /24 or /64.
+    """
+
+    name: ClassVar[str] = "decided"
+    cost: ClassVar[Cost] = Cost.RECALL
+    reasons: ClassVar[Mapping[str, str]] = {
+        "approved": "A person approved it.",
+        "denied": "A person denied it.",
+    }
+    says: ClassVar[Mapping[str, str]] = {
+        "kind": "What the word is about: domain, address, network or client.",
+        "value": "The domain, address or network itself.",
+    }
+
+    verdict: Annotated[Literal["approved", "denied"], Field(description="What this rule looks for.")]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return _NEEDS
+
+    async def look(self, mail: Mail, tools: Tools) -> Finding:
+        found = await tools.once("word", lambda: _word(mail, tools))
+        if found is None:
+            return CLEAR
+        if isinstance(found, Unsure):
+            return found
+        detail = f"{found.kind} {found.value} by {found.by}"
+        if found.verdict != self.verdict:
+            return CLEAR
+        return Hit(found.verdict, detail, {"kind": found.kind, "value": found.value})
+
+
+async def _word(mail: Mail, tools: Tools) -> Word | Unsure | None:
+    """The narrowest word that holds now."""
+    keys = []
+    if mail.sender.text:
+        keys.append(("address", mail.sender.text.lower()))
+    client = mail.client_address
+    if client is not None:
+        keys.append(("client", str(client)))
+    domain = domain_of(mail)
+    if domain:
+        keys.append(("domain", domain))
+    if client is not None:
+        keys.append(("network", cidr_of(client)))
+    try:
+        words = await tools.store.holds.words(tuple(keys), now=tools.clock.wall())
+    except StoreDown as error:
+        return Unsure(f"store: {error}")
+    return words[0] if words else None
