@@ -66,6 +66,9 @@ class Dns(Protocol):
     async def mx(self, name: str) -> Answer[tuple[int, str]]:
         """(preference, exchange) pairs, sorted."""
 
+    async def ns(self, name: str) -> Answer[str]:
+        """Name servers, lower case, without final dot, at most 10."""
+
     async def txt(self, name: str) -> Answer[tuple[bytes, ...]]:
         """Each record as its tuple of strings."""
 

@@ -76,6 +76,9 @@ class ZoneDns:
     async def mx(self, name: str) -> Answer[tuple[int, str]]:
         return await self._ask(name, "MX")
 
+    async def ns(self, name: str) -> Answer[str]:
+        return await self._ask(name, "NS")
+
     async def txt(self, name: str) -> Answer[tuple[bytes, ...]]:
         return await self._ask(name, "TXT")
 
@@ -110,7 +113,7 @@ def _value(kind: str, rdata: Any) -> Any:
     match kind:
         case "A" | "AAAA":
             return rdata.address
-        case "PTR" | "CNAME":
+        case "PTR" | "CNAME" | "NS":
             return _text(rdata.target)
         case "MX":
             return (rdata.preference, _text(rdata.exchange))

@@ -51,6 +51,9 @@ class Resolver:
     async def mx(self, name: str) -> Answer[tuple[int, str]]:
         return self._cache.get((wire.MX, name)) or await self._look_up(wire.MX, name)
 
+    async def ns(self, name: str) -> Answer[str]:
+        return self._cache.get((wire.NS, name)) or await self._look_up(wire.NS, name)
+
     async def txt(self, name: str) -> Answer[tuple[bytes, ...]]:
         return self._cache.get((wire.TXT, name)) or await self._look_up(wire.TXT, name)
 

@@ -20,7 +20,7 @@ import dns.rrset
 
 from postward.tools import Answer, NoData, NoName, Records, Trouble
 
-A, PTR, MX, TXT, AAAA = 1, 12, 15, 16, 28
+A, NS, PTR, MX, TXT, AAAA = 1, 2, 12, 15, 16, 28
 _CNAME, _SOA = 5, 6
 MAX_NAME = 255  # octets on the wire, RFC 1035 2.3.4
 MAX_PTR = 10  # names of one address, RFC 7208 4.6.4
