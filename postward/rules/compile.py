@@ -22,10 +22,11 @@ from postward.stage import Door, Stage
 
 KEYS = (
     "name", "check", "with", "when", "unless", "then", "unsure",
-    "mode", "until", "at", "stage", "reason", "remedy",
+    "mode", "until", "at", "stage", "reason", "remedy", "rate", "remember",
 )  # fmt: skip
 _STAGES = tuple(stage.word for stage in Stage)
 _DOORS = tuple(door.value for door in Door)
+_MAX_RATE = 100.0
 _ALL_SAY = {name: text for check in CHECKS.values() for name, text in check.says.items()}
 
 
@@ -85,6 +86,8 @@ class Compiler:
             per_recipient=for_one(parts, stage, self._varies(parts, members)),
             reason=parts.reason,
             remedy=parts.remedy,
+            rate=parts.rate,
+            remember=parts.remember,
             clear=Judged(name, check.name, CLEAR, "", 0.0, mode[0].value, 0.0),
         )
 
@@ -109,6 +112,8 @@ class Compiler:
             until=grammar.until(self.reader, members["until"]) if "until" in members else None,
             reason=self._text(members, "reason", kind),
             remedy=self._text(members, "remedy", kind),
+            rate=self._rate(members),
+            remember=grammar.remember(self.reader, members["remember"]) if "remember" in members else None,
         )
 
     def _place(
@@ -163,6 +168,10 @@ class Compiler:
 
     def _outcome(self, members: Mapping[str, Value], key: str) -> Outcome | None:
         return grammar.outcome(self.reader, members[key]) if key in members else None
+
+    def _rate(self, members: Mapping[str, Value]) -> float:
+        """The points of `rate:`."""
+        return self.reader.number(members["rate"], -_MAX_RATE, _MAX_RATE) or 0.0 if "rate" in members else 0.0
 
     def _text(self, members: Mapping[str, Value], key: str, kind: type[Any] | None) -> Template | None:
         """A text; that of an unknown check may use the names of all."""
@@ -240,10 +249,13 @@ def _content(condition: Condition) -> tuple[str, str]:
 
 
 def _phase(check: Check, then: Outcome, conditions: tuple[Condition, ...]) -> Phase:
-    if any(condition.by_score for condition in conditions):
-        return Phase.BY_SCORE
-    if then.word == "accept":
+    weighs = any(condition.by_score for condition in conditions)
+    if then.word == "accept" and not weighs:
         return Phase.ACCEPT
     if then.word == "hold":
         return Phase.HOLD
-    return {Cost.MEMORY: Phase.MEMORY, Cost.LOOKUP: Phase.LOOKUP, Cost.STATE: Phase.STATE}[check.cost]
+    if check.cost in (Cost.DELAY, Cost.STATE):
+        return Phase.DELAY if check.cost is Cost.DELAY else Phase.STATE
+    if weighs:
+        return Phase.WEIGHED
+    return Phase.MEMORY if check.cost is Cost.MEMORY else Phase.LOOKUP

@@ -3,13 +3,12 @@
 In YAML a condition is a word (`authenticated`) or a word with its argument (`{listener: submission}`).
 """
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
-from postward.mail import IPAddress, Mail
+from postward.mail import Mail
+from postward.network import is_local
 from postward.rules.thresholds import Thresholds
 from postward.tools import Tools
 
@@ -19,6 +18,8 @@ class Standing(Protocol):
 
     score: float
     thresholds: Thresholds
+    hits: set[str]
+    """The names of the rules that have hit and are enforced."""
 
 
 _Test = Callable[[Mail, Tools, Standing], bool]
@@ -26,7 +27,7 @@ _Test = Callable[[Mail, Tools, Standing], bool]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition. `by_score`: it looks at the score of the rules judged before it."""
+    """A compiled condition. `by_score`: it looks at what the rules judged before it came to."""
 
     word: str
     argument: str
@@ -34,11 +35,16 @@ class Condition:
     needs: frozenset[str]
     test: _Test
     by_score: bool = False
+    rules: tuple[str, ...] = ()
+    """The rules that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A condition's word: what it means, what argument it takes (None: none; `words`, `list`, `number`)."""
+    """A condition's word: what it means, and what argument it takes.
+
+    None: none; else `words`, `rules`, `list` or `number`.
+    """
 
     doc: str
     needs: frozenset[str]
@@ -51,24 +57,9 @@ def _constant(test: _Test) -> Callable[[Any], _Test]:
     return lambda _argument: test
 
 
-# RFC 1918, 4193, 5735. Not `is_private`: to Python documentation and test networks are private too.
-_LOCAL = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
-        "::1/128", "fc00::/7", "fe80::/10",
-    )
-)  # fmt: skip
-
-
 def _local(mail: Mail, _tools: Tools, _standing: Standing) -> bool:
     address = mail.client_address
-    return address is None or _is_local(address)
-
-
-@lru_cache(maxsize=4096)
-def _is_local(address: IPAddress) -> bool:
-    return any(address in network for network in _LOCAL)
+    return address is None or is_local(address)
 
 
 def _suspicious(_mail: Mail, _tools: Tools, standing: Standing) -> bool:
@@ -107,6 +98,11 @@ def _recipient_in(name: Any) -> _Test:
     return lambda mail, tools, _standing: (
         tools.lists[name].match_address(mail.recipient, tools.clock.wall()) is not None
     )
+
+
+def _hit(names: Any) -> _Test:
+    wanted = frozenset(names)
+    return lambda _mail, _tools, standing: not wanted.isdisjoint(standing.hits)
 
 
 def _score_at_least(number: Any) -> _Test:
@@ -161,6 +157,13 @@ KINDS: dict[str, Kind] = {
         frozenset(),
         None,
         _constant(_suspicious),
+        by_score=True,
+    ),
+    "hit": Kind(
+        "One of these rules, judged before, has hit; a rule that is off or in shadow never has.",
+        frozenset(),
+        "rules",
+        _hit,
         by_score=True,
     ),
     "score": Kind(

@@ -55,7 +55,7 @@ class Ruling(NamedTuple):
 class Tally:
     """What has come together for one mail: the score and the strongest outcome."""
 
-    __slots__ = ("best", "rulings", "score", "thresholds", "ticket", "weight")
+    __slots__ = ("best", "hits", "rulings", "score", "thresholds", "ticket", "weight")
 
     def __init__(self, score: float, thresholds: Thresholds) -> None:
         self.score = score
@@ -64,12 +64,17 @@ class Tally:
         self.best: Ruling | str | None = None
         """The ruling that decides, or the name of the threshold that does."""
         self.rulings: list[Ruling] = []
+        self.hits: set[str] = set()
+        """The rules that have hit and are enforced."""
         self.ticket: Ticket | None = None
         """The ticket of a hold, where one was asked."""
 
     def add(self, ruling: Ruling) -> None:
         """Count one outcome in."""
         self.rulings.append(ruling)
+        judged = ruling.judged
+        if judged.enforced and judged.finding.__class__ is Hit:
+            self.hits.add(judged.rule)
         self.score += ruling.outcome.score
         weight = ruling.outcome.weight
         if weight > self.weight:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from postward.address import normal_domain
+from postward.duration import whole_seconds
 from postward.rules.conditions import KINDS, Condition
 from postward.rules.outcomes import DEFAULT_REPLIES, DOCS, Outcome
 from postward.rules.reader import Reader, Value, kind
@@ -21,6 +22,7 @@ _TAKEN = frozenset({
     "subject", "to", "x-original-to",
 })  # fmt: skip
 _TAKEN_PREFIXES = ("arc-", "content-", "list-", "resent-", "x-postward-")
+_SHORTEST, _LONGEST = 60, 400 * 86_400  # seconds that a client is remembered
 _CLASSES = {"reject": (500, "5"), "defer": (400, "4")}
 
 
@@ -43,6 +45,8 @@ def outcome(reader: Reader, value: Value) -> Outcome | None:
     if len(value.data) != 1 or not members:
         return None
     word, argument = members.popitem()
+    if word == "score" and argument.data == "own":
+        return Outcome(word, own=True)
     if word == "score":
         number = reader.number(argument, -MAX_SCORE, MAX_SCORE)
         return Outcome(word, score=number) if number is not None else None
@@ -147,7 +151,8 @@ def _with_argument(reader: Reader, word: str, argument: Value, lists: Mapping[st
         return None
     if word.endswith("_domain"):
         words = domains(reader, argument, words)
-    return Condition(word, repr(words), known.needs, known.make(words))
+    rules = words if known.argument == "rules" else ()
+    return Condition(word, repr(words), known.needs, known.make(words), known.by_score, rules)
 
 
 def domains(reader: Reader, value: Value, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -166,6 +171,29 @@ def list_exists(reader: Reader, value: Value, name: str, lists: Mapping[str, Any
     known = ", ".join(sorted(lists)) or "none"
     reader.complain(value, f"there is no lists/{name}.yml (lists: {known})")
     return False
+
+
+def remember(reader: Reader, value: Value) -> tuple[str, float] | None:
+    """`{list: trapped-clients, for: 7d}`: the name of the automatic list, and seconds."""
+    members = reader.mapping(value, ("list", "for"))
+    for key in ("list", "for"):
+        if key not in members and isinstance(value.data, dict):
+            reader.complain(value, f"needs {key}:, as in {{list: trapped-clients, for: 7d}}")
+    if len(members) < 2:
+        return None
+    name = reader.text(members["list"])
+    if name is not None and not (name.isascii() and name.replace("-", "").isalnum() and len(name) <= 48):
+        reader.complain(members["list"], "must be letters, digits and hyphens, at most 48")
+        return None
+    try:
+        length = whole_seconds(members["for"].data)
+    except ValueError as error:
+        reader.complain(members["for"], str(error))
+        return None
+    if isinstance(length, bool) or not isinstance(length, int) or not _SHORTEST <= length <= _LONGEST:
+        reader.complain(members["for"], "must be from 1m to 400d")
+        return None
+    return None if name is None else (name, float(length))
 
 
 def mode(reader: Reader, value: Value) -> tuple[Mode, float] | None:

@@ -8,6 +8,7 @@ All looks of a phase run at the same time. One that is not done in time, or fail
 """
 
 import asyncio
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from postward import eager
@@ -19,6 +20,7 @@ from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence, looks
 from postward.rules.consequence import Ruling, Tally
+from postward.rules.grammar import MAX_SCORE
 from postward.rules.hold import ask_ticket
 from postward.rules.judgement import Judged, Judgement
 from postward.rules.looks import Found
@@ -247,6 +249,8 @@ class Case:
                 judged.append(rule.clear._replace(finding=finding, mode=mode, took=took))
                 continue
             each = Judged(rule.name, rule.check.name, finding, outcome.word, outcome.score, mode, took)
+            if (rule.rate or rule.remember) and each.enforced and isinstance(finding, Hit):
+                each = each._replace(rate=rule.rate, remember=rule.remember)
             ruling = Ruling(rule, each, outcome if each.enforced else WATCH)
             if ruling.outcome.word == "hold":
                 ruling = await self._hold(ruling, mail, tally, ends)
@@ -319,7 +323,7 @@ def _kept_back(waiting: list[tuple[Rule, asyncio.Task[Found]]], within: float) -
     Else a sender with a slow DNS of its own could use up all the time, and would be neither held nor
     counted because the store had none left.
     """
-    state = any(rule.check.cost is Cost.STATE for rule, _ in waiting)
+    state = any(rule.check.cost in (Cost.STATE, Cost.DELAY) for rule, _ in waiting)
     return 0.0 if state else min(_FOR_STORE, within / 4)
 
 
@@ -327,14 +331,24 @@ def _needless(first: Rule, tally: Tally) -> str:
     """Why the phase that begins with `first` need not be asked any more; empty if it must be.
 
     A final word ends all; a deferral spares only state, so that nothing is charged for mail that
-    does not come in, while a look-up may still find a reason to refuse for good.
+    does not come in, while a look-up may still find a reason to refuse for good. Who is greylisted
+    has yet to show that it tries again: only then is a person asked about its domain.
     """
-    spared = Weight.DEFER if first.phase >= Phase.STATE else Weight.DISCARD
-    return f"decided: {tally.by}" if tally.weight >= spared else ""
+    if first.phase is Phase.HOLD:
+        delayed = isinstance(tally.best, Ruling) and tally.best.rule.phase is Phase.DELAY
+        needless = delayed or tally.weight >= Weight.DISCARD
+    else:
+        needless = tally.weight >= (Weight.DEFER if first.phase >= Phase.DELAY else Weight.DISCARD)
+    return f"decided: {tally.by}" if needless else ""
+
+
+def _bounded(score: float) -> float:
+    """A finding's own score, as a rule may give one."""
+    return min(max(score, -MAX_SCORE), MAX_SCORE) if isfinite(score) else 0.0
 
 
 def _outcome(rule: Rule, finding: Finding | None) -> Outcome | None:
     """What follows from a finding if the rule is enforced; None: nothing."""
     if isinstance(finding, Hit):
-        return rule.then
+        return Outcome("score", score=_bounded(finding.score)) if rule.then.own else rule.then
     return rule.unsure if isinstance(finding, Unsure) else None

@@ -14,7 +14,8 @@ class Judged(NamedTuple):
     `score` what it adds to the total if it is enforced; `mode` what the rule ran as: `enforce`,
     `shadow`, `canary` (this mail is in the canary's share: enforced) or `canary-out` (it is not);
     `took` seconds. A rule whose conditions did not hold, or that an earlier decision made needless,
-    was not asked: its `finding` is None and `skipped` says why.
+    was not asked: its `finding` is None and `skipped` says why. `rate` and `remember` are what a hit of
+    an enforced rule asks to be noted about who is knocking (see `postward.rules.rule.Rule`).
     """
 
     rule: str
@@ -25,6 +26,8 @@ class Judged(NamedTuple):
     mode: str
     took: float
     skipped: str = ""
+    rate: float = 0.0
+    remember: tuple[str, float] | None = None
 
     @property
     def enforced(self) -> bool:

@@ -14,6 +14,7 @@ from postward.rules.compile import KEYS, Compiler, Site
 from postward.rules.document import Document, read
 from postward.rules.doubts import about_thresholds
 from postward.rules.errors import ConfigErrors, Mark, Problem, did_you_mean, nearest
+from postward.rules.hits import settled
 from postward.rules.listfile import read_list
 from postward.rules.reader import Reader, Value, kind
 from postward.rules.rule import Rule
@@ -28,7 +29,7 @@ TOP = ("shipped", "rules", "thresholds", "overrides", "hold_for_hours")
 OVERRIDE_KEYS = ("for", "rules", "thresholds")
 FOR_KEYS = ("login", "listener", "recipient_domain", "recipient")
 _RECIPIENTS = frozenset({"recipient_domain", "recipient"})
-CHANGEABLE = ("mode", "then", "unsure", "until")
+CHANGEABLE = ("mode", "with", "when", "unless", "then", "unsure", "until", "rate", "remember")
 _MAX_RULES = 2_000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _THRESHOLDS = tuple(Thresholds.__dataclass_fields__)
@@ -71,7 +72,11 @@ class _Loader:
         for document in documents:
             self._take(document)
         compiler = Compiler(self.reader, Site(self.doors, lists, *self._varying()))
-        self.rules = {name: self._compiled(name, compiler) for name in self.members}
+        compiled = {name: self._compiled(name, compiler) for name in self.members}
+        self.rules = {
+            name: rule and self._settled(rule, self.members[name], compiled)
+            for name, rule in compiled.items()
+        }
         for members, whole in self.refused:
             compiler.look_over(members, whole)
         overrides = [self._override(value, compiler) for value in self.overrides]
@@ -105,6 +110,11 @@ class _Loader:
         """A rule; a shipped one that a site's only door cannot judge is left out unless it was changed."""
         whole = self.wholes[name]
         return compiler.rule(self.members[name], whole, optional=whole.document.file == str(_SHIPPED_RULES))
+
+    def _settled(self, rule: Rule, members: Members, compiled: dict[str, Rule | None]) -> Rule:
+        """The rule, with what its conditions say about other rules checked."""
+        varying, _ = self._varying()
+        return settled(rule, members, compiled, varying, self.reader)
 
     def _on_or_off(self, value: Value) -> None:
         if not isinstance(value.data, bool | str) or value.data not in (True, False, "on", "off"):
@@ -247,8 +257,10 @@ class _Loader:
             members = {**self.members[name], **self.reader.mapping(change, CHANGEABLE)}
             if self.rules[name] is None:  # what is wrong with it was said already
                 continue
-            changed.append(compiler.rule(members, change))
-        return tuple(rule for rule in changed if rule is not None)
+            rule = compiler.rule(members, change)
+            if rule is not None:
+                changed.append(self._settled(rule, members, self.rules))
+        return tuple(changed)
 
     def _lists(self) -> dict[str, CompiledList]:
         """The shipped lists, and the admin's over them, by file name."""

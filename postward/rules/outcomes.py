@@ -24,6 +24,8 @@ class Outcome:
 
     word: str
     score: float = 0.0
+    own: bool = False
+    """The score is the finding's own."""
     code: int = 0
     enhanced: str = ""
     header: str = ""
@@ -53,7 +55,8 @@ DOCS: dict[str, str] = {
     "quarantine": "Take the mail and put it on Postfix's hold queue.",
     "discard": "Say yes and throw the mail away.",
     "tag": 'Add a header field, or put a word before the subject: `{tag: {subject: "[SPAM]"}}`.',
-    "score": "Add this to the total: `{score: 2.5}`; thresholds say what follows.",
+    "score": "Add this to the total: `{score: 2.5}`; thresholds say what follows. `{score: own}` adds what "
+    "the finding weighs by itself, where the check grades it.",
     "watch": "Nothing follows; the finding is logged.",
 }
 

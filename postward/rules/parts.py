@@ -28,6 +28,8 @@ class Parts:
     until: float | None
     reason: Template | None
     remedy: Template | None
+    rate: float
+    remember: tuple[str, float] | None
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

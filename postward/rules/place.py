@@ -44,7 +44,7 @@ def _unable(door: Door, parts: Parts) -> str:
     for outcome in parts.outcomes:
         if door not in DOORS[outcome.word]:
             return f"cannot {outcome.word}"
-    if parts.kind is not None and parts.kind.cost is Cost.STATE and door is not Door.POLICYD:
+    if parts.kind is not None and parts.kind.cost in (Cost.STATE, Cost.DELAY) and door is not Door.POLICYD:
         return f"{parts.kind.name} keeps state, which only policyd does"
     return ""
 

@@ -31,9 +31,11 @@ class Phase(IntEnum):
     ACCEPT = 0
     MEMORY = 1
     LOOKUP = 2
-    HOLD = 3
-    STATE = 4
-    BY_SCORE = 5
+    WEIGHED = 3
+    """Rules with a condition on the score or on hits of the phases before."""
+    DELAY = 4
+    HOLD = 5
+    STATE = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,10 @@ class Rule:
     per_recipient: bool
     reason: Template | None
     remedy: Template | None
+    rate: float
+    """Points that a hit gives to the ratings of who is knocking."""
+    remember: tuple[str, float] | None
+    """The automatic list that a hit puts the client on, and for how many seconds."""
     clear: Judged
     """The record of a look that found nothing and took no time."""
     _not_asked: dict[str, Judged] = field(default_factory=dict)
@@ -89,6 +95,11 @@ class Rule:
         if made is None:
             made = self._not_asked[why] = self.clear._replace(finding=None, skipped=why)
         return made
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it has a condition on what was found before."""
+        return self.gate is not None and any(each.by_score for each in (*self.gate.when, *self.gate.unless))
 
     def runs_as(self, mail: Mail) -> str:
         """`enforce`, `shadow`, `canary` or `canary-out` for this mail; steady for one client."""
@@ -107,7 +118,7 @@ class Plan:
     enforced: bool
     """No rule runs in shadow or as a canary."""
     names: Mapping[Stage, frozenset[str]]
-    """For each stage the rules that are judged there, without those that look at the score."""
+    """For each stage the rules that are judged there, without those that look at score or hits."""
 
 
 def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
@@ -120,7 +131,7 @@ def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
         phases[stage] = tuple(rules for rules in laid if rules)
     enforced = all(rule.mode is Mode.ENFORCE for rule in here)
     names = {
-        stage: frozenset(rule.name for rules in laid for rule in rules if rule.phase is not Phase.BY_SCORE)
+        stage: frozenset(rule.name for rules in laid for rule in rules if not rule.weighs)
         for stage, laid in phases.items()
     }
     return Plan(phases, thresholds, enforced, names)

@@ -40,6 +40,8 @@ _KEY_DOCS = {
     "at": "The door that judges it; by default the first that can.",
     "stage": "The stage from which on it is judged; by default the first that knows its facts.",
     "reason": "What is wrong, for the sender. {names} are filled in.",
+    "rate": "Points that a hit gives to the ratings of who is knocking; below zero is bad.",
+    "remember": "A hit puts the client on this automatic list for some time (see the check `remembered`).",
     "remedy": "How to mend it, for the sender. {names} are filled in.",
 }
 _THRESHOLD_DOCS = {
@@ -56,6 +58,9 @@ _FOR_DOCS = {
     "recipient": "Whole recipient addresses.",
 }
 _SCORE = {"type": "number", "minimum": -MAX_SCORE, "maximum": MAX_SCORE}
+_DURATION: Schema = {
+    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]{1,9}[smhdw]$"}]
+}
 _WORDS: Schema = {
     "anyOf": [
         {"type": "string", "minLength": 1},
@@ -118,6 +123,11 @@ def _members() -> Schema:
         "stage": {"enum": [stage.word for stage in Stage]},
         "reason": _ref("text"),
         "remedy": _ref("text"),
+        "rate": {"type": "number", "minimum": -100, "maximum": 100},
+        "remember": _object(
+            {"list": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,48}$"}, "for": _DURATION},
+            required=["list", "for"],
+        ),
     }
 
 
@@ -163,7 +173,7 @@ def _outcome() -> Schema:
     words = [_const(word, doc) for word, doc in DOCS.items() if word != "score"]
     tag = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[ -~]+$"}
     arguments = {
-        "score": _SCORE,
+        "score": {"anyOf": [_SCORE, {"const": "own"}]},
         "reject": _reply(5),
         "defer": _reply(4),
         "tag": _object(
@@ -187,7 +197,12 @@ def _reply(first: int) -> Schema:
 
 
 def _condition() -> Schema:
-    arguments = {"words": _WORDS, "list": {"type": "string", "minLength": 1}, "number": _SCORE}
+    arguments = {
+        "words": _WORDS,
+        "rules": _WORDS,
+        "list": {"type": "string", "minLength": 1},
+        "number": _SCORE,
+    }
     each = [
         _const(word, kind.doc)
         if kind.argument is None

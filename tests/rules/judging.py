@@ -4,9 +4,9 @@
     bench.finds["x"] = Hit("told")
     assert isinstance(bench.judge(Stage.RCPT).decision, Reject)
 
-The checks are `at-once`, `look-up` and `stateful`, one for each cost. `finds[key]` is a finding, an
-exception to raise, or a coroutine function to wait for; `asked` lists the keys in the order in which
-they were asked. `shipped: off` is written for you.
+The checks are `at-once`, `look-up`, `recall`, `delaying` and `stateful`, one for each cost.
+`finds[key]` is a finding, an exception to raise, or a coroutine function to wait for; `asked` lists
+the keys in the order in which they were asked. `shipped: off` is written for you.
 """
 
 import asyncio
@@ -102,6 +102,18 @@ class _LookUp(_AtOnce):
     cost: ClassVar[Cost] = Cost.LOOKUP
 
 
+class _Recall(_AtOnce):
+    __slots__ = ()
+    name: ClassVar[str] = "recall"
+    cost: ClassVar[Cost] = Cost.RECALL
+
+
+class _Delaying(_AtOnce):
+    __slots__ = ()
+    name: ClassVar[str] = "delaying"
+    cost: ClassVar[Cost] = Cost.DELAY
+
+
 class _Stateful(_AtOnce):
     __slots__ = ()
     name: ClassVar[str] = "stateful"
@@ -110,7 +122,7 @@ class _Stateful(_AtOnce):
 
 @contextmanager
 def _known() -> Any:
-    added = {check.name: check for check in (_AtOnce, _LookUp, _Stateful)}
+    added = {check.name: check for check in (_AtOnce, _LookUp, _Recall, _Delaying, _Stateful)}
     CHECKS.update(added)
     try:
         yield
@@ -178,7 +190,7 @@ def recipient(text: str) -> dict[str, Any]:
     return {"recipient": parse(text)}
 
 
-Kind = Literal["at-once", "look-up", "stateful"]
+Kind = Literal["at-once", "look-up", "recall", "delaying", "stateful"]
 
 
 def rule(name: str, then: str, check: Kind = "at-once", **more: str) -> str:

@@ -125,4 +125,4 @@ def test_an_entry_that_has_expired_is_no_friend(tmp_path: Path) -> None:
 
 def test_every_condition_has_a_test_here() -> None:
     tested = {case[0].strip("{}").partition(":")[0] for case in CASES}
-    assert tested | {"local_client", "suspicious", "score"} == set(KINDS)
+    assert tested | {"hit", "local_client", "suspicious", "score"} == set(KINDS)

@@ -280,6 +280,12 @@ def test_a_hold_is_stronger_than_a_deferral(tmp_path: Path) -> None:
     assert isinstance(bench.decide(), Hold)
 
 
+def test_who_is_greylisted_opens_no_ticket_yet(tmp_path: Path) -> None:
+    bench = _bench(tmp_path, rule("grey", "defer", "delaying"), rule("new", "hold"))
+    assert isinstance(_hits(bench, "grey", "new").decide(), Defer)
+    assert asyncio.run(bench.tools.store.holds.tickets()) == ()
+
+
 def test_a_reason_is_one_of_the_two_that_scored_most(tmp_path: Path) -> None:
     bench = _bench(
         tmp_path,
