@@ -53,6 +53,10 @@ class Timeline:
             self.wall = now
         return self.latest
 
+    def milliseconds(self, now: float) -> int:
+        """The same in whole milliseconds, as rows are stamped."""
+        return round(self.at(now) * 1000)
+
     def _begin(self, now: float) -> None:
         self.latest = self.latest + max(0.0, now - self.wall) if self.latest else now
         self.wall = now
