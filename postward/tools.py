@@ -8,7 +8,7 @@ that a check can answer `Unsure`.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from postward.address import Address
 from postward.mail import IPAddress
@@ -151,6 +151,16 @@ class Entry:
     added: str = ""
     expires: float | None = None
     score: float | None = None
+    whole: bool = False
+    """The admin's word that a whole provider is meant: an AS number, or more than a /16 (IPv6: /32)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An entry, and by what of the client it was found."""
+
+    entry: Entry
+    by: Literal["address", "name", "asn"]
 
 
 class NamedList(Protocol):
@@ -160,7 +170,20 @@ class NamedList(Protocol):
     def empty(self) -> bool:
         """Nothing can match: most sites leave most lists empty."""
 
+    @property
+    def has_names(self) -> bool:
+        """Whether a domain name can match."""
+
+    @property
+    def has_systems(self) -> bool:
+        """Whether it holds AS numbers."""
+
     def match_client(self, address: IPAddress | None, name: str, now: float) -> Entry | None: ...
+    def match_network(
+        self, address: IPAddress | None, name: str, networks: Networks, now: float
+    ) -> Match | None:
+        """By the smallest network, then the verified name, then the autonomous system."""
+
     def match_address(self, address: Address, now: float) -> Entry | None: ...
     def match_domain(self, domain: str, now: float) -> Entry | None: ...
 
@@ -175,7 +198,11 @@ class Clock(Protocol):
 
 @dataclass(slots=True)
 class Tools:
-    """The tools for one message. `memo` holds what was derived for it; see `once`."""
+    """The tools for one message.
+
+    `memo` holds what was derived for it (see `once`), `client` what was derived for its client, which
+    other messages of the same client may share for some seconds.
+    """
 
     dns: Dns
     store: Store
@@ -185,6 +212,7 @@ class Tools:
     memo: dict[str, Any] = field(default_factory=dict)
     dns_lists: DnsLists = field(default_factory=NoDnsLists)
     networks: Networks = field(default_factory=NoNetworks)
+    client: dict[str, Any] = field(default_factory=dict)
 
     def for_message(self) -> "Tools":
         """The same tools with an empty memo."""
@@ -198,29 +226,38 @@ class Tools:
         Whoever asks while the first is at it waits for the same result. A failure is given to all
         who wait and is not kept.
         """
-        held = self.memo.get(key)
-        if held is None:
-            return await self._first(key, work)
-        if isinstance(held, _UnderWay):
-            return await held.wait()  # type: ignore[no-any-return]  # the memo holds many types
-        return held.value  # type: ignore[no-any-return]
+        return await _once(self.memo, key, work)
+
+    async def once_for_client(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        """The same for what depends on the client's addresses and names alone."""
+        return await _once(self.client, key, work)
 
     def made(self, key: str) -> Any:
-        """What `once` worked out already under `key`, or None."""
-        held = self.memo.get(key)
-        return held.value if isinstance(held, _Done) else None
+        """What was worked out already under `key`, or None."""
+        held = self.memo.get(key) or self.client.get(key)
+        return held.value if held.__class__ is _Done else None
 
-    async def _first(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        under_way = self.memo[key] = _UnderWay()
-        try:
-            value = await work()
-        except BaseException as error:
-            del self.memo[key]
-            under_way.fail(error)
-            raise
-        self.memo[key] = _Done(value)
-        under_way.finish(value)
-        return value
+
+async def _once(memo: dict[str, Any], key: str, work: Callable[[], Awaitable[T]]) -> T:
+    held = memo.get(key)
+    if held is None:
+        return await _first(memo, key, work)
+    if isinstance(held, _UnderWay):
+        return await held.wait()  # type: ignore[no-any-return]  # the memo holds many types
+    return held.value  # type: ignore[no-any-return]
+
+
+async def _first(memo: dict[str, Any], key: str, work: Callable[[], Awaitable[T]]) -> T:
+    under_way = memo[key] = _UnderWay()
+    try:
+        value = await work()
+    except BaseException as error:
+        del memo[key]
+        under_way.fail(error)
+        raise
+    memo[key] = _Done(value)
+    under_way.finish(value)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from postward.checks import Check, Cost
 from postward.checks.registry import CHECKS
 from postward.finding import CLEAR
 from postward.mail import FACTS
-from postward.rules import grammar
+from postward.rules import clients, grammar
 from postward.rules.conditions import Condition
 from postward.rules.judgement import Judged
 from postward.rules.options import check_with
@@ -84,6 +84,7 @@ class Compiler:
             stage=stage,
             phase=_phase(check, then, parts.conditions),
             per_recipient=for_one(parts, stage, self._varies(parts, members)),
+            of_client=clients.is_about_one(check),
             reason=parts.reason,
             remedy=parts.remedy,
             rate=parts.rate,

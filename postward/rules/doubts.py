@@ -1,9 +1,10 @@
 """What may stand in a configuration and yet is surely not meant: said as a warning, never refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from postward.rules.errors import Problem
 from postward.rules.reader import Value
+from postward.rules.rule import Mode, Rule
 
 _REFUSING = ("defer", "reject")
 _MILDER = {"defer": ("greylist", "tag", "quarantine"), "reject": ("greylist", "tag", "quarantine", "defer")}
@@ -33,3 +34,23 @@ def about_thresholds(numbers: Numbers, given: Places) -> list[Problem]:
                 why = f"{name}: {number:g} is never reached, for {refusing}: {least:g} comes first"
                 doubts.append(blamed.problem(why))
     return doubts
+
+
+def about_whole_providers(rules: Sequence[Rule], wide: Mapping[str, Sequence[Value]]) -> list[Problem]:
+    """Doubts about entries that shut out a whole provider; `wide`: those of each list without `whole`.
+
+    Thousands of customers of one provider are not one sender: who refuses them all should have said so.
+    """
+    refusing: dict[str, str] = {}
+    for rule in rules:
+        if rule.then.word == "reject" and rule.mode is not Mode.OFF and "client_address" in rule.check.needs:
+            for name in getattr(rule.check, "lists", ()):
+                refusing.setdefault(name, rule.name)
+    return [
+        value.problem(
+            f"the rule {rule} refuses a whole provider by this entry; "
+            "write whole: true if that is meant, or a smaller network"
+        )
+        for name, rule in refusing.items()
+        for value in wide.get(name, ())
+    ]

@@ -19,6 +19,7 @@ from postward.decision import Accept, Decision, Defer, Discard, Hold, Quarantine
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence, looks
+from postward.rules.clients import Client
 from postward.rules.consequence import Ruling, Tally
 from postward.rules.grammar import MAX_SCORE
 from postward.rules.hold import ask_ticket
@@ -43,6 +44,7 @@ class Case:
 
     __slots__ = (
         "_at_data",
+        "_client",
         "_door",
         "_found",
         "_judged_at",
@@ -61,6 +63,7 @@ class Case:
         self._ruleset = ruleset
         self._door = door
         self._found: dict[int, Found] = {}
+        self._client: Client | None = None
         self._recipients: dict[str, _Recipient] = {}
         self._at_data: Tally | None = None
         self._quarantined_by = ""
@@ -78,6 +81,9 @@ class Case:
         if self.carried is not None and self.carried.accepted_by:
             by = self.carried.accepted_by
             return Judgement(self.trace, mail.stage, Accept(by), by, self.carried.score, ())
+        if self._client is None and "helo_name" in mail.known:
+            self._client = self._ruleset.clients.meet(mail, began)
+            self.tools.client = self._client.memo
         plan = self._ruleset.plan_for(self._door, mail, self._accepted)
         recipient = self._recipient(mail)
         tally = Tally(self._score_before(mail), plan.thresholds)
@@ -97,6 +103,9 @@ class Case:
             if told:
                 await self._count(told, mail, tally, judged, began + within)
                 tally.weigh()
+        client = self._client
+        if client is not None and not client.shared and not client.doubtful:
+            self._ruleset.clients.keep(mail, client)
         decision = consequence.decide(tally, mail, self.trace, self.carried)
         if recipient is not None and tally.rulings:
             recipient.remember(tally, decision)
@@ -205,16 +214,18 @@ class Case:
                 if why:
                     judged.append(rule.not_asked(why))
                     continue
-            memory = recipient.found if rule.per_recipient and recipient is not None else self._found
+            memory = self._memory(rule, recipient)
             key = rule.look_key
             found = memory.get(key)
+            if found is None and memory is not self._found:
+                found = self._found.get(key)  # found before the HELO said which client it is
             if found is None:
                 task = under_way.get(key) or looks.ask(rule, mail, tools)
                 if isinstance(task, asyncio.Task):
                     under_way[key] = task
                     waiting.append((rule, task))
                     continue
-                found = memory[key] = task
+                found = self._keep(rule, task, memory)
             finding = found[0]
             if finding is CLEAR:
                 judged.append(rule.clear)
@@ -228,9 +239,18 @@ class Case:
         self, rule: Rule, task: asyncio.Task[Found], recipient: "_Recipient | None", left: float
     ) -> Found:
         """What a look gave that had to be waited for, kept for the next request."""
-        found = looks.result(task, left)
-        memory = recipient.found if rule.per_recipient and recipient is not None else self._found
+        return self._keep(rule, looks.result(task, left), self._memory(rule, recipient))
+
+    def _memory(self, rule: Rule, recipient: "_Recipient | None") -> dict[int, Found]:
+        """Where what the rule's look finds is kept: with the client, the recipient or the message."""
+        if rule.of_client and self._client is not None:
+            return self._client.found
+        return recipient.found if rule.per_recipient and recipient is not None else self._found
+
+    def _keep(self, rule: Rule, found: Found, memory: dict[int, Found]) -> Found:
         memory[rule.look_key] = found
+        if rule.of_client and self._client is not None and found[0].__class__ is Unsure:
+            self._client.doubtful = True
         return found
 
     async def _count(
@@ -264,7 +284,7 @@ class Case:
         """
         hits = [each.rule.name for each in tally.rulings if isinstance(each.judged.finding, Hit)]
         evidence = ", ".join([*hits, ruling.rule.name])
-        asked = eager.start(ask_ticket(mail, self.tools, evidence, self._ruleset.hold_for))
+        asked = eager.start(ask_ticket(mail, self.tools, evidence, self._ruleset.holds))
         if isinstance(asked, eager.Ready):
             word, note, ticket = asked.value
         else:

@@ -11,9 +11,16 @@ from typing import Any, NoReturn
 
 import yaml
 
+from postward.list_value import BadEntry, is_wide, meaning
+from postward.lists import CompiledList
+from postward.rules import grammar
 from postward.rules.document import LOADER, MAX_OCTETS, Document, build, read, scalar
 from postward.rules.errors import ConfigErrors, Mark, Problem
+from postward.rules.reader import Reader, Value, kind
+from postward.tools import Entry
 
+TOP = ("description", "entries")
+ENTRY = ("value", "note", "added", "expires", "score", "whole")
 MAX_LIST = 16_000_000  # octets; 600,000 domains
 _SIMPLE = f"a list of more than {MAX_OCTETS} octets holds texts and simple mappings only"
 
@@ -21,6 +28,59 @@ _SIMPLE = f"a list of more than {MAX_OCTETS} octets holds texts and simple mappi
 def read_list(path: FilePath) -> Document:
     """The document in the list file at `path`. Raises ConfigErrors: nothing could be read."""
     return read(path, MAX_LIST, _build)
+
+
+def fill(reader: Reader, into: CompiledList, document: Document) -> list[Value]:
+    """Take the entries of `document` in; gives those that mean a whole provider and do not say so."""
+    if document.data is None:
+        return []
+    wide = []
+    top = reader.mapping(Value(document.data, document, ()), TOP)
+    for value in reader.items(top["entries"]) if "entries" in top else ():
+        entry = _entry(reader, value)
+        if entry is None:
+            continue
+        try:
+            into.add(entry)
+        except BadEntry as error:
+            place = value.at("value") if isinstance(value.data, dict) else value
+            reader.complain(place, str(error))
+            continue
+        if not entry.whole and _may_be_wide(entry.value) and is_wide(meaning(entry.value)):
+            wide.append(value)
+    return wide
+
+
+def _may_be_wide(value: str) -> bool:
+    """Cheap to ask of 100,000 names: an AS number, or a prefix length of at most two digits."""
+    return value[:2].upper() == "AS" or value[-3:-2] == "/" or value[-2:-1] == "/"
+
+
+def _entry(reader: Reader, value: Value) -> Entry | None:
+    if isinstance(value.data, str):
+        return Entry(value.data)
+    if not isinstance(value.data, dict):
+        meant = f"; write AS{value.data}" if type(value.data) is int else ""
+        reader.complain(value, f"must be text or {{value: ..., note: ...}}, not {kind(value.data)}{meant}")
+        return None
+    members = reader.mapping(value, ENTRY)
+    if "value" not in members:
+        reader.complain(value, "needs value:")
+        return None
+    text = reader.text(members["value"])
+    note = reader.text(members["note"]) if "note" in members else ""
+    if "added" in members and grammar.last_day(reader, members["added"]) is None:
+        return None
+    expires = grammar.last_day(reader, members["expires"]) if "expires" in members else None
+    score = None
+    if "score" in members:
+        score = reader.number(members["score"], -grammar.MAX_SCORE, grammar.MAX_SCORE)
+    if "whole" in members and not isinstance(members["whole"].data, bool):
+        reader.complain(members["whole"], "must be true or false")
+    if text is None or note is None:
+        return None
+    added = str(members["added"].data) if "added" in members else ""
+    return Entry(text, note, added, expires, score, "whole" in members and members["whole"].data is True)
 
 
 def _build(document: Document, text: str) -> None:

@@ -8,24 +8,25 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from postward.lists import BadEntry, CompiledList
+from postward.lists import CompiledList
 from postward.rules import grammar
 from postward.rules.compile import KEYS, Compiler, Site
 from postward.rules.document import Document, read
-from postward.rules.doubts import about_thresholds
+from postward.rules.doubts import about_thresholds, about_whole_providers
 from postward.rules.errors import ConfigErrors, Mark, Problem, did_you_mean, nearest
 from postward.rules.hits import settled
-from postward.rules.listfile import read_list
+from postward.rules.hold import HoldPolicy
+from postward.rules.hold_keys import OLD_KEY, read_policy
+from postward.rules.listfile import fill, read_list
 from postward.rules.reader import Reader, Value, kind
 from postward.rules.rule import Rule
 from postward.rules.ruleset import Override, Ruleset
 from postward.rules.thresholds import Thresholds
 from postward.stage import Door
-from postward.tools import Entry
 
 SHIPPED = Path(__file__).parent.parent / "shipped"
 _SHIPPED_RULES = SHIPPED / "rules.yml"
-TOP = ("shipped", "rules", "thresholds", "overrides", "hold_for_hours")
+TOP = ("shipped", "rules", "thresholds", "overrides", "holds")
 OVERRIDE_KEYS = ("for", "rules", "thresholds")
 FOR_KEYS = ("login", "listener", "recipient_domain", "recipient")
 _RECIPIENTS = frozenset({"recipient_domain", "recipient"})
@@ -54,10 +55,11 @@ class _Loader:
         self.thresholds: dict[str, float | None] = {}
         self.own_thresholds: dict[str, Value] = {}
         self.doubts: list[Problem] = []
+        self.wide: dict[str, list[Value]] = {}
         self.overrides: list[Value] = []
         self.refused: list[tuple[Members, Value]] = []
         """Rules without a name of their own: read on only to say what else is wrong with them."""
-        self.hold_hours = 24.0
+        self.holds = HoldPolicy()
 
     def load(self) -> Ruleset:
         documents = self._documents(self._files(self.directory / "rules.d"))
@@ -83,14 +85,16 @@ class _Loader:
         if self.reader.problems:
             raise ConfigErrors(self.reader.problems)
         self.doubts += about_thresholds(self.thresholds, self.own_thresholds)
+        rules = tuple(rule for rule in self.rules.values() if rule is not None)
+        self.doubts += about_whole_providers(rules, self.wide)
         return Ruleset(
-            rules=tuple(rule for rule in self.rules.values() if rule is not None),
+            rules=rules,
             thresholds=Thresholds(**self.thresholds),
             overrides=tuple(each for each in overrides if each is not None),
             lists=lists,
             doors=self.doors,
             digest=self.digest.hexdigest()[:16],
-            hold_for=self.hold_hours * 3600,
+            holds=self.holds,
             doubts=tuple(self.doubts),
         )
 
@@ -144,13 +148,16 @@ class _Loader:
         """Merge one rules file over what was read before it."""
         if document.data is None:
             return
-        top = self.reader.mapping(Value(document.data, document, ()), TOP)
+        old = isinstance(document.data, dict) and OLD_KEY in document.data
+        top = self.reader.mapping(Value(document.data, document, ()), (*TOP, OLD_KEY) if old else TOP)
         if "thresholds" in top:
             self.thresholds.update(self._thresholds(top["thresholds"]))
             if document.file != str(_SHIPPED_RULES):
                 self.own_thresholds.update(_places(top["thresholds"]))
-        if "hold_for_hours" in top:
-            self.hold_hours = self.reader.number(top["hold_for_hours"], 1, 120) or 24.0
+        if old:
+            self.reader.problems.append(top[OLD_KEY].key_problem("is now: holds: {for: 24h}"))
+        if "holds" in top:
+            self.holds = read_policy(self.reader, top["holds"], self.holds)
         if "overrides" in top:
             self.overrides.extend(self.reader.items(top["overrides"]))
         seen: dict[str, Value] = {}
@@ -270,42 +277,8 @@ class _Loader:
         for name, path in sorted(paths.items()):
             lists[name] = CompiledList(name)
             for document in self._documents([path], read_list):
-                self._fill(lists[name], document)
+                self.wide[name] = fill(self.reader, lists[name], document)
         return lists
-
-    def _fill(self, into: CompiledList, document: Document) -> None:
-        if document.data is None:
-            return
-        top = self.reader.mapping(Value(document.data, document, ()), ("description", "entries"))
-        for value in self.reader.items(top["entries"]) if "entries" in top else ():
-            entry = self._entry(value)
-            if entry is None:
-                continue
-            try:
-                into.add(entry)
-            except BadEntry as error:
-                place = value.at("value") if isinstance(value.data, dict) else value
-                self.reader.complain(place, str(error))
-
-    def _entry(self, value: Value) -> Entry | None:
-        if isinstance(value.data, str):
-            return Entry(value.data)
-        if not isinstance(value.data, dict):
-            self.reader.complain(value, f"must be text or {{value: ..., note: ...}}, not {kind(value.data)}")
-            return None
-        members = self.reader.mapping(value, ("value", "note", "added", "expires"))
-        if "value" not in members:
-            self.reader.complain(value, "needs value:")
-            return None
-        text = self.reader.text(members["value"])
-        note = self.reader.text(members["note"]) if "note" in members else ""
-        if "added" in members and grammar.last_day(self.reader, members["added"]) is None:
-            return None
-        expires = grammar.last_day(self.reader, members["expires"]) if "expires" in members else None
-        if text is None or note is None:
-            return None
-        added = str(members["added"].data) if "added" in members else ""
-        return Entry(text, note, added, expires)
 
 
 def _places(thresholds: Value) -> dict[str, Value]:

@@ -79,6 +79,8 @@ class Rule:
     stage: Stage
     phase: Phase
     per_recipient: bool
+    of_client: bool
+    """Its look is about the client alone, whatever the message."""
     reason: Template | None
     remedy: Template | None
     rate: float

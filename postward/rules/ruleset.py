@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from postward.address import Address
 from postward.lists import CompiledList
 from postward.mail import Mail
+from postward.rules.clients import Clients
 from postward.rules.errors import Problem
+from postward.rules.hold import HoldPolicy
 from postward.rules.judge import Case
 from postward.rules.rule import Mode, Plan, Rule, plan
 from postward.rules.thresholds import Thresholds
@@ -65,10 +67,11 @@ class Ruleset:
     lists: Mapping[str, CompiledList]
     doors: frozenset[Door]
     digest: str
-    hold_for: float = 86_400.0
-    """Seconds that a sender domain is held at most; then it passes to full scoring."""
+    holds: HoldPolicy = field(default_factory=HoldPolicy)
+    """How long a sender domain is held, and what follows then."""
     doubts: tuple[Problem, ...] = ()
     """What is allowed, but surely not meant."""
+    clients: Clients = field(default_factory=Clients)
     _plans: dict[tuple[Door, tuple[int, ...]], Plan] = field(default_factory=dict)
     _stages_of: dict[Door, frozenset[Stage]] = field(default_factory=dict)
     _due: dict[tuple[Door, Stage], bool] = field(default_factory=dict)

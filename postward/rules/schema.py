@@ -11,6 +11,8 @@ from postward.checks.registry import CHECKS
 from postward.rules.compile import KEYS
 from postward.rules.conditions import KINDS
 from postward.rules.grammar import MAX_SCORE
+from postward.rules.hold import AT_DEADLINE
+from postward.rules.hold_keys import MAX_REMINDERS
 from postward.rules.load import CHANGEABLE, FOR_KEYS, TOP
 from postward.rules.options import adapter
 from postward.rules.outcomes import DOCS
@@ -25,7 +27,7 @@ _TOP_DOCS = {
     "rules": "Rules, in order. One with the name of an earlier rule changes the keys that it gives.",
     "thresholds": "Total scores from which something follows.",
     "overrides": "What is different for some recipients, logins or listeners. A later one wins.",
-    "hold_for_hours": "How long a sender's domain is held at most; then it passes to full scoring.",
+    "holds": "How long a sender's domain is held, when people are reminded, and what follows then.",
 }
 _KEY_DOCS = {
     "name": "Shown in logs, replies and commands: small letters, digits and hyphens.",
@@ -76,7 +78,7 @@ def schema() -> Schema:
         "rules": {"type": "array", "items": _ref("rule")},
         "thresholds": _ref("thresholds"),
         "overrides": {"type": "array", "items": _ref("override")},
-        "hold_for_hours": {"type": "number", "minimum": 1, "maximum": 120},
+        "holds": _holds(),
     }
     options, nested = _options()
     return {
@@ -227,6 +229,16 @@ def _thresholds() -> Schema:
     number = {"anyOf": [_SCORE, {"enum": ["off", None]}]}
     names = Thresholds.__dataclass_fields__
     return _object({name: number | {"description": _THRESHOLD_DOCS[name]} for name in names})
+
+
+def _holds() -> Schema:
+    return _object(
+        {
+            "for": _DURATION | {"description": "1h to 120h; by default 24h."},
+            "remind": {"type": "array", "maxItems": MAX_REMINDERS, "items": _DURATION},
+            "on_deadline": {"enum": list(AT_DEADLINE)},
+        }
+    )
 
 
 def _override() -> Schema:

@@ -10,7 +10,7 @@ import pytest
 from postward.address import NULL, parse
 from postward.decision import Continue, Hold, Reject
 from postward.finding import Unsure
-from postward.rules.hold import domain_of
+from postward.derive.responsible import domain_of
 from postward.stage import Stage
 from postward.state import StoreDown, Ticket
 from postward.store.memory import MemoryStore
@@ -96,7 +96,7 @@ def test_a_denied_domain_stays_denied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("hours", "held"), [(3.99, True), (4, False)])
 def test_a_domain_waits_no_longer_than_it_may(tmp_path: Path, hours: float, held: bool) -> None:
-    bench = _bench(tmp_path, before="hold_for_hours: 4")
+    bench = _bench(tmp_path, before="holds: {for: 4h}")
     bench.decide()
     bench.open()
     bench.clock.now += hours * 3600

@@ -42,7 +42,7 @@ def test_the_shipped_rules_are_valid() -> None:
     "text",
     [
         "",
-        "shipped: off\nhold_for_hours: 12\n",
+        "shipped: off\nholds: {for: 12h, remind: [1h], on_deadline: defer}\n",
         "thresholds: {greylist: 4.5, reject: off}\n",
         "rules: [{name: greylist, mode: shadow}]\n",
         "rules: [{name: greylist, mode: {canary: 10%}, until: 2027-01-31}]\n",
@@ -79,6 +79,8 @@ def test_what_is_wrong_is_not(text: str) -> None:
 UNSEEN = {
     # What only loading can know: doors, stages, lists, other files, what texts may name.
     "rules": {
+        "a hold that lasts for ever",
+        "a hold that lasts no time",
         "a name that stands twice",
         "a new rule without a check",
         "a misspelt name of a shipped rule",

@@ -1,0 +1,72 @@
+"""What was found about a client, kept for some seconds for its next messages.
+
+Most looks are about the client alone (its names, its HELO, the lists it is on), and a client that
+sends one message often sends another. What a look of that kind found is found once in `FOR` seconds
+and not once a message. The DNS cache keeps answers for at least as long, so nothing is seen later than
+it would be without. Findings that could not tell are never kept, nor is anything that depends on
+state (ratings, a person's word): those hold at once.
+"""
+
+from collections import OrderedDict
+from typing import Any
+
+from postward.checks import Check, Cost
+from postward.mail import IPAddress, Mail
+from postward.rules.looks import Found
+
+FACTS = frozenset({"client_address", "client_name", "reverse_client_name", "helo_name"})
+"""The facts that say who the client is."""
+FOR = 15.0
+MOST = 10_000
+"""Clients; some two kB each."""
+
+
+def is_about_one(check: Check) -> bool:
+    """Whether the check's finding depends on the client alone, and on no state."""
+    return check.cost in (Cost.MEMORY, Cost.LOOKUP) and bool(check.needs) and check.needs <= FACTS
+
+
+Key = tuple[IPAddress | None, str, str, str]
+
+
+class Client:
+    """`found`: by look key; `memo`: what was derived. `doubtful`: something could not tell."""
+
+    __slots__ = ("doubtful", "found", "made", "memo", "shared")
+
+    def __init__(self, now: float) -> None:
+        self.found: dict[int, Found] = {}
+        self.memo: dict[str, Any] = {}
+        self.made = now
+        self.doubtful = False
+        self.shared = False
+
+
+class Clients:
+    """The clients of the last seconds; who came first is forgotten first."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[Key, Client] = OrderedDict()
+
+    def meet(self, mail: Mail, now: float) -> Client:
+        """What is known of the client of `mail`, or an empty record. `now`: monotonic seconds."""
+        held = self._held.get(_key(mail))
+        if held is not None and now - held.made < FOR:
+            return held
+        return Client(now)
+
+    def keep(self, mail: Mail, client: Client) -> None:
+        """Keep what was found, for those who ask next."""
+        client.shared = True
+        key = _key(mail)
+        self._held[key] = client
+        self._held.move_to_end(key)
+        if len(self._held) > MOST:
+            self._held.popitem(last=False)
+
+
+def _key(mail: Mail) -> Key:
+    ask = mail.known.get
+    return ask("client_address"), ask("client_name", ""), ask("reverse_client_name", ""), ask("helo_name", "")
