@@ -23,6 +23,7 @@ from postward.decision import (
 )
 from postward.finding import Hit
 from postward.mail import Mail
+from postward.printable import printable
 from postward.rules.grammar import TAG_FIELD
 from postward.rules.judgement import Judged
 from postward.rules.outcomes import DEFAULT_REPLIES, Outcome, Weight
@@ -114,8 +115,19 @@ def decide(tally: Tally, mail: Mail, trace: str, carried: Carried | None) -> Dec
             return _hold(best, tally.ticket, mail, trace)
         case "defer":
             return Defer(reply(best.outcome, text_of(best, mail), trace))
+        case _ if best.rule.then.word == "hold" and tally.ticket is not None:
+            return Reject(reply(best.outcome, _not_let_in(tally.ticket), trace))
         case _:
             return Reject(reply(best.outcome, text_of(best, mail), trace))
+
+
+def _not_let_in(ticket: Ticket) -> str:
+    """For a domain that was denied: what its rule says is about waiting, and that is over."""
+    why = "we have looked at it" if ticket.verdict == "denied" else "nobody vouched for it in time"
+    return (
+        f"Mail of {printable(ticket.domain)} is not taken here: {why} (ticket {ticket.id})."
+        " Our postmaster can change that; name the ticket."
+    )
 
 
 def _hold(best: Ruling, ticket: Ticket | None, mail: Mail, trace: str) -> Hold:

@@ -9,8 +9,8 @@ import pytest
 
 from postward.address import NULL, parse
 from postward.decision import Continue, Hold, Reject
-from postward.finding import Unsure
 from postward.derive.responsible import domain_of
+from postward.finding import Unsure
 from postward.stage import Stage
 from postward.state import StoreDown, Ticket
 from postward.store.memory import MemoryStore
