@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from postward.address import normal_domain
+from postward.derive.spf_breadth import Breadth
 from postward.derive.spf_record import Subject, client_of, evaluate
 from postward.mail import Mail
 from postward.tools import Dns, Tools
@@ -27,7 +28,7 @@ class SpfResult:
 
     `identity`: `mailfrom` or `helo`. `value` is empty when there is no usable domain. `explanation`
     is the domain owner's own text for a fail: hostile, but bounded and printable ASCII. `problem`
-    says why nothing better could be found.
+    says why nothing better could be found. `breadth`, of a pass: how many others pass too.
     """
 
     result: str
@@ -35,6 +36,15 @@ class SpfResult:
     value: str
     explanation: str = ""
     problem: str = ""
+    breadth: Breadth = ""
+
+    @property
+    def trustworthy(self) -> bool:
+        """The sender's own domain names this client, and not half the Internet too (THREATS A19).
+
+        Even then the domain can be one that was bought for spam: it is known, it is not good.
+        """
+        return self.result == "pass" and self.identity == "mailfrom" and not self.breadth
 
 
 async def spf(mail: Mail, tools: Tools) -> SpfResult:
@@ -69,7 +79,9 @@ async def _of_domain(subject: Subject, identity: str, tools: Tools) -> SpfResult
     if isinstance(held, SpfResult):
         return held
     outcome = await evaluate(subject, tools.dns, tools.clock)
-    result = SpfResult(outcome.result, identity, subject.domain, outcome.explanation, outcome.problem)
+    result = SpfResult(
+        outcome.result, identity, subject.domain, outcome.explanation, outcome.problem, outcome.breadth
+    )
     if outcome.result == "temperror" or len(subject.local) > _MAX_LOCAL:
         return result
     until = tools.clock.monotonic() + outcome.ttl

@@ -20,6 +20,7 @@ from typing import Any
 import spf as pyspf
 
 from postward import eager
+from postward.derive.spf_breadth import Breadth, Granted
 from postward.mail import IPAddress
 from postward.printable import printable
 from postward.tools import Answer, Clock, Dns, Records, Trouble
@@ -57,6 +58,7 @@ class Outcome:
 
     `explanation` is the domain owner's text, hostile, but bounded and printable ASCII; `problem` is
     why it is permerror or temperror; `personal`: another local part or HELO may give another result.
+    `breadth`, of a pass: how many others pass too.
     """
 
     result: str
@@ -64,6 +66,7 @@ class Outcome:
     problem: str = ""
     ttl: int = 0
     personal: bool = False
+    breadth: Breadth = ""
 
 
 async def evaluate(subject: Subject, dns: Dns, clock: Clock) -> Outcome:
@@ -178,6 +181,7 @@ class _Query(pyspf.query):  # type: ignore[misc]  # pyspf has no types
         self.t = str(int(now))
         self.personal = False
         self._look_ups = look_ups
+        self._granted = Granted(self.cidrmax)
 
     def outcome(self) -> Outcome:
         """What this round gives."""
@@ -190,7 +194,8 @@ class _Query(pyspf.query):  # type: ignore[misc]  # pyspf has no types
             explanation = self._explanation(text) if result == "fail" else ""
         elif result in ("permerror", "temperror"):
             problem = printable(str(text).partition("Error: ")[2], _MAX_PROBLEM)
-        return Outcome(result, explanation, problem, self._look_ups.ttl, self.personal)
+        breadth = self._granted.breadth() if result == "pass" else ""
+        return Outcome(str(result), explanation, problem, self._look_ups.ttl, self.personal, breadth)
 
     def _explanation(self, promised: _Promised) -> str:
         """The text of `exp=`, empty when there is none that can be used (RFC 7208 6.2)."""
@@ -265,7 +270,14 @@ class _Query(pyspf.query):  # type: ignore[misc]  # pyspf has no types
     def check0(self, spf: str | None, recursion: int) -> Any:
         if spf and (len(spf) > _MAX_RECORD or max(map(len, spf.split(" "))) > _MAX_TERM):
             raise pyspf.PermError("record too long")
-        return super().check0(spf, recursion)
+        self._granted.included = recursion > 0  # pyspf reads all terms before it follows the first
+        answer = super().check0(spf, recursion)
+        self._granted.matched(answer[0])
+        return answer
+
+    def validate_mechanism(self, mech: str) -> tuple[str, str, str, int, str]:
+        text, kind, argument, prefix, result = super().validate_mechanism(mech)
+        return text, kind, argument, prefix, self._granted.term(text, kind, argument, prefix, result)
 
     def get_explanation(self, spec: str) -> _Promised:
         return _Promised(spec.lower(), self.d)

@@ -17,8 +17,8 @@ from postward.mail import FACTS, HeaderField, Mail
 from postward.stage import Stage
 from postward.state import Window
 from postward.store.memory import MemoryStore
-from postward.tools import Tools
-from tests.checks.entries import list_of
+from postward.tools import Network, Tools
+from tests.checks.entries import OneNetwork, list_of
 from tests.dns_zone import ZoneDns
 from tests.pretend import Clock, look, tools
 
@@ -32,11 +32,15 @@ soft.example.             TXT "v=spf1 ~all"
 pass.example.             TXT "v=spf1 +all"
 open.example.             TXT "v=spf1 ?all"
 odd.example.              TXT "v=spf1 nonsense"
+wide.example.             TXT "v=spf1 ip4:192.0.0.0/9 -all"
+null.example.             MX  0 .
+lost.example.             MX  10 gone.example.
 """
 # Values for options whose type is not a small set of words.
 GIVEN: dict[str, list[Any]] = {
     "limit.windows": [(Window(1, 60),)],
     "list.list": ["x"],
+    "network.list": ["x"],
     "spf.results": [(result,) for result in ("pass", "fail", "softfail", "neutral", "none", "temperror")],
 }
 VALUES: dict[str, list[Any]] = {
@@ -45,6 +49,8 @@ VALUES: dict[str, list[Any]] = {
     "sender": [
         NULL,
         *(parse(f"a@{name}.example") for name in ("fail", "soft", "pass", "open", "odd", "none")),
+        *(parse(f"a@{name}.example") for name in ("wide", "null", "lost")),
+        *(parse(text) for text in ("a@localhost", "a@[192.0.2.1]", "a@b!", "a@example.org")),
     ],
     "headers": [
         tuple(HeaderField(b"From", each) for each in each_one)
@@ -115,8 +121,9 @@ def _tools() -> Tools:
         dns,
         clock=Clock(),
         own_domains=frozenset({"example.org"}),
-        lists={"x": list_of("192.0.2.1", ".example.org", "a@fail.example", "alice@")},
+        lists={"x": list_of("192.0.2.1", ".example.org", "a@fail.example", "alice@", "AS64500")},
     )
+    kit.networks = OneNetwork("192.0.2.8/32", Network(64500))
     kit.store = MemoryStore()
     return kit
 
