@@ -41,7 +41,7 @@ class PolicySettings:
 
     connections: int = 500
     idle: float = 330.0
-    deadline: float = 8.0
+    deadline: float = 4.5
     request: float = 10.0
 
 

@@ -7,6 +7,7 @@ that a check can answer `Unsure`.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -49,6 +50,10 @@ class Trouble:
 
 
 Answer = Records[R] | NoName | NoData | Trouble
+
+
+ASKER: ContextVar[IPAddress | None] = ContextVar("asker", default=None)
+"""The client whose mail is being judged: each client network has its share of the queries."""
 
 
 class Dns(Protocol):

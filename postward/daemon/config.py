@@ -70,7 +70,7 @@ class PolicydSection(_Section):
     socket_mode: SocketMode = 0o660
     connections: Annotated[int, Field(ge=1, le=65536)] = 500
     idle: Annotated[Seconds, Field(ge=1, le=86400)] = 330.0  # Postfix drops idle ones after 300 s
-    deadline: PolicydDeadline = 8.0
+    deadline: PolicydDeadline = 4.5
 
 
 class MilterSection(_Section):
@@ -92,7 +92,7 @@ class DnsSection(_Section):
     """Look-ups. No servers: those of /etc/resolv.conf."""
 
     servers: Annotated[tuple[ServerAddress, ...], Field(max_length=8)] = ()
-    timeout: Annotated[Seconds, Field(gt=0, le=30)] = 2.0
+    timeout: Annotated[Seconds, Field(gt=0, le=30)] = 1.5
     attempts: Annotated[int, Field(ge=1, le=5)] = 2
     cache: Annotated[int, Field(ge=100, le=5_000_000)] = 20_000
 

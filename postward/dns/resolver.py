@@ -10,9 +10,10 @@ from typing import Any
 
 from postward.dns import wire
 from postward.dns.cache import Cache, Key
+from postward.dns.shares import Network, Shares, network_of
 from postward.dns.transport import Server, exchange
 from postward.mail import IPAddress
-from postward.tools import Answer, Clock, NoName, Records, Trouble
+from postward.tools import ASKER, Answer, Clock, NoName, Records, Trouble
 
 IN_FLIGHT = 200
 """Queries at the servers at the same time; each holds a socket."""
@@ -40,7 +41,7 @@ class Resolver:
         self._attempts = attempts
         self._cache = Cache(cache_size, clock.monotonic)
         self._under_way: dict[Key, asyncio.Task[Answer[Any]]] = {}
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._shares = Shares(IN_FLIGHT, IN_FLIGHT + WAITING)
 
     async def a(self, name: str) -> Answer[str]:
         return self._cache.get((wire.A, name)) or await self._look_up(wire.A, name)
@@ -89,15 +90,17 @@ class Resolver:
         """Join the query for `key` or begin it. It goes on when this asker is cancelled."""
         task = self._under_way.get(key)
         if task is None:
-            if len(self._under_way) >= IN_FLIGHT + WAITING:
-                return Trouble("too many queries under way")
-            task = asyncio.get_running_loop().create_task(self._fetch(key, kind, name))
+            network = network_of(ASKER.get())
+            if refusal := self._shares.refusal(network):
+                return Trouble(refusal)
+            self._shares.take(network)
+            task = asyncio.get_running_loop().create_task(self._fetch(key, kind, name, network))
             self._under_way[key] = task
         return await asyncio.shield(task)
 
-    async def _fetch(self, key: Key, kind: int, name: bytes) -> Answer[Any]:
+    async def _fetch(self, key: Key, kind: int, name: bytes, network: Network) -> Answer[Any]:
         try:
-            async with self._slots:
+            async with self._shares.slot(network):
                 answer = await self._follow(kind, name)
             return self._cache.put(key, answer)
         finally:

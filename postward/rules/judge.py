@@ -28,7 +28,7 @@ from postward.rules.looks import Found
 from postward.rules.outcomes import WATCH, Outcome, Weight
 from postward.rules.rule import Gate, Phase, Plan, Rule
 from postward.stage import Door, Stage
-from postward.tools import Tools
+from postward.tools import ASKER, Tools
 from postward.trace import new_trace
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Case:
         if self.carried is not None and self.carried.accepted_by:
             by = self.carried.accepted_by
             return Judgement(self.trace, mail.stage, Accept(by), by, self.carried.score, ())
+        ASKER.set(mail.known.get("client_address"))
         if self._client is None and "helo_name" in mail.known:
             self._client = self._ruleset.clients.meet(mail, began)
             self.tools.client = self._client.memo

@@ -12,7 +12,7 @@ import pytest
 from postward import eager
 from postward.dns import resolver as module
 from postward.dns.resolver import Resolver
-from postward.tools import Answer, NoData, NoName, Records, Trouble
+from postward.tools import ASKER, Answer, NoData, NoName, Records, Trouble
 from tests.dns_server import DnsServer, unused_port
 from tests.pretend import Clock
 
@@ -226,6 +226,46 @@ def test_queries_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         return at_once, refused, answers.count(NoName(60))
 
     assert _run(work, "wait") == (3, [Trouble("too many queries under way")] * 3, 7)
+
+
+def test_a_client_network_has_its_share_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IN_FLIGHT", 8)
+    monkeypatch.setattr(module, "WAITING", 32)
+
+    async def ask(resolver: Resolver, client: str, name: str) -> Any:
+        ASKER.set(ipaddress.ip_address(client))
+        return await resolver.a(name)
+
+    async def work(resolver: Resolver, server: DnsServer) -> Any:
+        flood = [
+            asyncio.create_task(ask(resolver, f"192.0.2.{number}", f"slow{number}.example"))
+            for number in range(20)
+        ]
+        await server.reached(2)
+        other = asyncio.create_task(ask(resolver, "198.51.100.1", "a.example"))
+        await server.reached(3)
+        at_once = [name for _, _, name in server.asked]
+        refused = [task.result() for task in flood if task.done()]
+        server.go.set()
+        return at_once[2].lower(), refused, await other, len(await asyncio.gather(*flood))
+
+    third, refused, answer, asked = _run(work, "wait")
+    assert third == "a.example"  # two of the flood are at the servers, and it need not wait for them
+    assert refused == [Trouble("too many queries under way for one client network")] * 10
+    assert (answer, asked) == (FOUND, 20)
+
+
+def test_a_share_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IN_FLIGHT", 4)
+    monkeypatch.setattr(module, "WAITING", 4)
+
+    async def work(resolver: Resolver, server: DnsServer) -> int:
+        ASKER.set(ipaddress.ip_address("2001:db8::1"))
+        for number in range(20):
+            await resolver.a(f"n{number}.example")
+        return server.count()
+
+    assert _run(work) == 20
 
 
 def test_closing_ends_what_is_under_way() -> None:
