@@ -104,6 +104,9 @@ class Database:
         connection = connect(self.path, wait=BUSY)
         try:
             self._settle(connection)
+        except UnicodeDecodeError as error:  # SQLite's own message quotes the damaged text
+            connection.close()
+            raise _damage(f"the schema is no text: {error.reason}") from error
         except BaseException:
             connection.close()
             raise
@@ -229,6 +232,13 @@ def write_rows(connection: sqlite3.Connection, sql: str, values: Sequence[Any], 
         while len(values) - start >= size:
             connection.execute(statement, values[start : start + size])
             start += size
+
+
+def rows_of(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of `sql`, which has `IN {}`, for all `keys`."""
+    for start in range(0, len(keys), _MANY):
+        some = keys[start : start + _MANY]
+        yield from connection.execute(sql.format(f"({', '.join('?' * len(some))})"), some)
 
 
 def shape(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:

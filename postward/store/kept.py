@@ -8,8 +8,8 @@ from postward.store.database import Database, SchemaRefused, is_corrupt
 
 _log = logging.getLogger("postward.store")
 
-TROUBLE = (sqlite3.Error, OSError, SchemaRefused)
-"""What can go wrong with a file. Anything else is a fault of ours."""
+TROUBLE = (sqlite3.Error, OSError, SchemaRefused, UnicodeDecodeError)
+"""What can go wrong with a file (the last: a message quotes damaged text). Else it is our fault."""
 
 
 class Kept:

@@ -8,6 +8,7 @@ import sqlite3
 from typing import Any
 
 from postward.store.database import Database
+from postward.store.kept import TROUBLE
 from postward.store.writer import Writer
 
 Row = tuple[Any, ...]
@@ -26,7 +27,7 @@ class Reader:
         """The rows, or None: they cannot be read without waiting."""
         try:
             return self._connect().execute(sql, parameters).fetchall()
-        except (sqlite3.Error, OSError):
+        except TROUBLE:
             self.close()
             return None
 

@@ -2,7 +2,8 @@
 
 Migration n takes a file of version n - 1 (0: empty) to version n, in one transaction. A migration
 that was ever released is never edited; a change is a new one. Times are whole milliseconds of the
-store's own time (`postward.store.timeline`) except in `tickets`: wall clock, seconds.
+store's own time (`postward.store.timeline`) except those that people read (in `tickets`, `words` and
+`rating_changes`): wall clock, seconds.
 """
 
 from dataclasses import dataclass
@@ -52,6 +53,36 @@ STATE = Schema(
             "CREATE INDEX tickets_opened ON tickets (opened)",
             "CREATE INDEX tickets_verdict ON tickets (verdict, opened)",
             "CREATE INDEX tickets_expires ON tickets (expires)",
+        ),
+        (
+            # `knock`, `card`: JSON objects of texts; `clients`: a JSON array of texts
+            "ALTER TABLE tickets ADD COLUMN knock TEXT NOT NULL DEFAULT '{}'",
+            "ALTER TABLE tickets ADD COLUMN card TEXT NOT NULL DEFAULT '{}'",
+            "ALTER TABLE tickets ADD COLUMN clients TEXT NOT NULL DEFAULT '[]'",
+            "ALTER TABLE tickets ADD COLUMN reminded INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE tickets ADD COLUMN decided REAL NOT NULL DEFAULT 0.0",
+            # a person's words; `until` NULL: they do not end
+            "CREATE TABLE words (kind TEXT NOT NULL, value TEXT NOT NULL, verdict TEXT NOT NULL,"
+            " said_by TEXT NOT NULL, note TEXT NOT NULL, at REAL NOT NULL, until REAL,"
+            " expires INTEGER NOT NULL, PRIMARY KEY (kind, value)) STRICT, WITHOUT ROWID",
+            "CREATE INDEX words_at ON words (at)",
+            "CREATE INDEX words_expires ON words (expires)",
+            "CREATE TABLE seen (key TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+            " expires INTEGER NOT NULL, times INTEGER NOT NULL, value TEXT NOT NULL)"
+            " STRICT, WITHOUT ROWID",
+            "CREATE INDEX seen_expires ON seen (expires)",
+            # points and samples as they were when `updated`
+            "CREATE TABLE ratings (key TEXT PRIMARY KEY, points REAL NOT NULL, samples REAL NOT NULL,"
+            " updated INTEGER NOT NULL, reason TEXT NOT NULL, pinned INTEGER NOT NULL,"
+            " expires INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+            "CREATE INDEX ratings_expires ON ratings (expires)",
+            "CREATE TABLE rating_changes (number INTEGER PRIMARY KEY, key TEXT NOT NULL, at REAL NOT NULL,"
+            " points REAL NOT NULL, reason TEXT NOT NULL, made_by TEXT NOT NULL,"
+            " expires INTEGER NOT NULL) STRICT",
+            "CREATE INDEX rating_changes_key ON rating_changes (key, number)",
+            "CREATE INDEX rating_changes_expires ON rating_changes (expires)",
+            # raised with each word of a person, so that other processes read again
+            "CREATE TABLE changes (noun TEXT PRIMARY KEY, serial INTEGER NOT NULL) STRICT, WITHOUT ROWID",
         ),
     ),
 )

@@ -1,48 +1,49 @@
-"""Holds in SQLite and nowhere else: a person may decide from another process, and that counts at once.
+"""Tickets in SQLite and nowhere else: a person may decide from another process, and that counts at once.
 
 Opening, joining and deciding are committed with synchronous FULL: they survive a loss of power.
 """
 
 import secrets
 import sqlite3
-from typing import Any
+from collections.abc import Mapping
 
 from postward.state import Ticket
-from postward.store.reader import Reader
+from postward.store import tickets
+from postward.store.changes import Changes
+from postward.store.reader import Reader, Row
+from postward.store.sqlite_words import SqliteWords
 from postward.store.text import stored
+from postward.store.tickets import read_list, read_texts, spell
 from postward.store.timeline import Timeline
 from postward.store.writer import Writer
 
-VERDICTS = frozenset({"waiting", "approved", "denied"})
 KEEP_WAITING = 30 * 86_400
 """Seconds after which a domain that nobody decided about, and that stopped trying, is forgotten."""
 KEEP_DECIDED = 400 * 86_400
 MAX_WAITING = 100_000
 """Waiting tickets; beyond that those that were not seen for the longest go."""
-_MAX_DOMAIN = 255
-_MAX_EVIDENCE = 16_384
-_MAX_NOTE = 1_000
+_MAX_ID = 64
 _AT_ONCE = 200
 
-_COLUMNS = "id, domain, verdict, opened, last_seen, attempts, evidence, decided_by, note"
+_COLUMNS = (
+    "id, domain, verdict, opened, last_seen, attempts, evidence, decided_by, note, knock, card, clients,"
+    " reminded, decided"
+)
 _BY_DOMAIN = f"SELECT {_COLUMNS} FROM tickets WHERE domain = ?"  # noqa: S608  # this module's words
 _BY_ID = f"SELECT {_COLUMNS} FROM tickets WHERE id = ?"  # noqa: S608  # this module's own words
 _NEWEST = f"SELECT {_COLUMNS} FROM tickets ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
 _NEWEST_OF = f"SELECT {_COLUMNS} FROM tickets WHERE verdict = ? ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
-_MEET = f"""
-INSERT INTO tickets (id, domain, verdict, opened, last_seen, attempts, evidence, decided_by, note, expires)
-VALUES (?, ?, 'waiting', ?, ?, 1, ?, '', '', ?)
-ON CONFLICT (domain) DO UPDATE SET
-    attempts = attempts + 1,
-    last_seen = max(last_seen, excluded.last_seen),
-    evidence = iif(evidence = '', excluded.evidence, evidence),
-    expires = max(expires, iif(verdict = 'waiting', excluded.expires, ?))
-RETURNING {_COLUMNS}
-"""  # noqa: S608  # this module's own words
-_DECIDE = f"""
-UPDATE tickets SET verdict = ?, decided_by = ?, note = ?, expires = max(expires, ?) WHERE id = ?
-RETURNING {_COLUMNS}
-"""  # noqa: S608  # this module's own words
+_OPEN = f"INSERT INTO tickets ({_COLUMNS}, expires) VALUES ({', '.join('?' * 15)})"  # noqa: S608  # this module's own words
+_JOIN = (
+    "UPDATE tickets SET attempts = ?, last_seen = ?, evidence = ?, knock = ?, clients = ?,"
+    " expires = max(expires, ?) WHERE id = ?"
+)
+_DECIDE = (
+    "UPDATE tickets SET verdict = ?, decided_by = ?, note = ?, decided = ?, expires = max(expires, ?)"
+    " WHERE id = ?"
+)
+_PUT_CARD = "UPDATE tickets SET card = ? WHERE id = ?"
+_PUT_REMINDED = "UPDATE tickets SET reminded = ? WHERE id = ?"
 _FORGET = "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE expires < ? LIMIT ?)"
 _FORGET_WAITING = (
     "DELETE FROM tickets WHERE id IN"
@@ -50,55 +51,68 @@ _FORGET_WAITING = (
 )
 
 
-class SqliteHolds:
-    """`postward.tools.Holds`."""
+class SqliteHolds(SqliteWords):
+    """`postward.state.Holds`."""
 
-    def __init__(self, writer: Writer, reader: Reader, timeline: Timeline) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._timeline = timeline
+    def __init__(self, writer: Writer, reader: Reader, timeline: Timeline, changes: Changes) -> None:
+        super().__init__(writer, reader, timeline, changes)
 
-    async def meet(self, domain: str, *, now: float, evidence: str) -> Ticket:
-        domain, evidence = stored(domain.lower(), _MAX_DOMAIN), stored(evidence, _MAX_EVIDENCE)
+    async def meet(self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
+        domain = stored(domain.lower(), tickets.MAX_DOMAIN)
         waiting, decided = self._expiry(now)
 
-        def open_or_join(connection: sqlite3.Connection) -> list[Any]:
-            while True:
-                ticket = secrets.token_hex(4)
-                values = (ticket, domain, now, now, evidence, waiting, decided)
-                if not connection.execute(_BY_ID, (ticket,)).fetchall():
-                    return connection.execute(_MEET, values).fetchall()
+        def open_or_join(connection: sqlite3.Connection) -> Ticket:
+            row = connection.execute(_BY_DOMAIN, (domain,)).fetchone()
+            if row is None:
+                ticket = tickets.open_ticket(_free_id(connection), domain, now, evidence, knock)
+                connection.execute(_OPEN, (*_row(ticket), waiting))
+                return ticket
+            ticket = tickets.join_ticket(_ticket(row), now, evidence, knock)
+            expires = waiting if ticket.verdict == "waiting" else decided
+            texts = ticket.evidence, spell(ticket.knock), spell(ticket.clients)
+            connection.execute(_JOIN, (ticket.attempts, ticket.last_seen, *texts, expires, ticket.id))
+            return ticket
 
-        return Ticket(*(await self._writer.ask(open_or_join, full=True))[0])
+        return await self._writer.ask(open_or_join, full=True)
 
     async def find(self, ticket_or_domain: str) -> Ticket | None:
-        wanted = stored(ticket_or_domain.lower(), _MAX_DOMAIN)
+        wanted = stored(ticket_or_domain.lower(), tickets.MAX_DOMAIN)
         rows = await self._reader.read(_BY_ID, (wanted,)) or await self._reader.read(_BY_DOMAIN, (wanted,))
-        return Ticket(*rows[0]) if rows else None
+        return _ticket(rows[0]) if rows else None
 
     async def decide(self, ticket_id: str, verdict: str, *, now: float, by: str, note: str) -> Ticket | None:
-        if verdict not in VERDICTS:
-            raise ValueError(f"a ticket is waiting, approved or denied, not {verdict!r}")
+        tickets.check_verdict(verdict)
         waiting, decided = self._expiry(now)
-        expires = waiting if verdict == "waiting" else decided
-        values = (
-            verdict,
-            stored(by, _MAX_NOTE),
-            stored(note, _MAX_NOTE),
-            expires,
-            stored(ticket_id.lower(), 64),
-        )
-        rows = await self._writer.ask(
-            lambda connection: connection.execute(_DECIDE, values).fetchall(), full=True
-        )
-        return Ticket(*rows[0]) if rows else None
+        wanted = stored(ticket_id.lower(), _MAX_ID)
+
+        def decide(connection: sqlite3.Connection) -> Ticket | None:
+            row = connection.execute(_BY_ID, (wanted,)).fetchone()
+            if row is None:
+                return None
+            ticket = tickets.decide_ticket(_ticket(row), verdict, now, by, note)
+            expires = waiting if verdict == "waiting" else decided
+            values = ticket.verdict, ticket.decided_by, ticket.note, ticket.decided, expires, ticket.id
+            connection.execute(_DECIDE, values)
+            return ticket
+
+        return await self._writer.ask(decide, full=True)
 
     async def tickets(self, verdict: str | None = None, *, limit: int = 100) -> tuple[Ticket, ...]:
         if verdict is None:
             rows = await self._reader.read(_NEWEST, (limit,))
         else:
             rows = await self._reader.read(_NEWEST_OF, (verdict, limit))
-        return tuple([Ticket(*row) for row in rows])
+        return tuple([_ticket(row) for row in rows])
+
+    async def put_card(self, ticket_id: str, card: Mapping[str, str]) -> None:
+        await self._put(_PUT_CARD, spell(tickets.bounded(card)), ticket_id)
+
+    async def put_reminded(self, ticket_id: str, reminded: int) -> None:
+        await self._put(_PUT_REMINDED, reminded, ticket_id)
+
+    async def _put(self, sql: str, value: str | int, ticket_id: str) -> None:
+        values = value, stored(ticket_id.lower(), _MAX_ID)
+        await self._writer.ask(lambda connection: connection.execute(sql, values).rowcount)
 
     def _expiry(self, now: float) -> tuple[int, int]:
         """When a ticket seen now may be forgotten (ms): while it waits, and once it is decided."""
@@ -113,3 +127,35 @@ def forget(connection: sqlite3.Connection, at: int) -> bool:
         return gone == _AT_ONCE
     (waiting,) = connection.execute("SELECT count(*) FROM tickets WHERE verdict = 'waiting'").fetchone()
     return waiting > MAX_WAITING and connection.execute(_FORGET_WAITING, (_AT_ONCE,)).rowcount > 0
+
+
+def _free_id(connection: sqlite3.Connection) -> str:
+    while True:
+        ticket_id = secrets.token_hex(4)
+        if not connection.execute(_BY_ID, (ticket_id,)).fetchall():
+            return ticket_id
+
+
+def _ticket(row: Row) -> Ticket:
+    values: Row = (*row[:9], read_texts(row[9]), read_texts(row[10]), read_list(row[11]), *row[12:])
+    return Ticket(*values)
+
+
+def _row(ticket: Ticket) -> Row:
+    """In the order of the columns."""
+    return (
+        ticket.id,
+        ticket.domain,
+        ticket.verdict,
+        ticket.opened,
+        ticket.last_seen,
+        ticket.attempts,
+        ticket.evidence,
+        ticket.decided_by,
+        ticket.note,
+        spell(ticket.knock),
+        spell(ticket.card),
+        spell(ticket.clients),
+        ticket.reminded,
+        ticket.decided,
+    )

@@ -27,7 +27,7 @@ async def main() -> None:
     async def open_tickets() -> None:
         number = start
         while True:
-            ticket = await store.holds.meet(f"d{number}.example", now=NOW, evidence="card")
+            ticket = await store.holds.meet(f"d{number}.example", now=NOW, evidence="card", knock={})
             os.write(1, b"ticket %s\n" % ticket.id.encode())
             number += 1
 

@@ -334,7 +334,7 @@ def test_of_racing_hits_exactly_the_limit_is_granted(store: OpenStore) -> None:
 # --- Holds ---------------------------------------------------------------------------------------
 def test_a_new_domain_waits(store: OpenStore) -> None:
     async def run() -> None:
-        ticket = await store.holds.meet("Example.ORG", now=NOW, evidence="card")
+        ticket = await store.holds.meet("Example.ORG", now=NOW, evidence="card", knock={})
         assert (ticket.domain, ticket.verdict, ticket.opened) == ("example.org", "waiting", NOW)
         assert (ticket.attempts, ticket.evidence) == (1, "card")
 
@@ -343,8 +343,8 @@ def test_a_new_domain_waits(store: OpenStore) -> None:
 
 def test_a_domain_that_waits_joins_its_ticket(store: OpenStore) -> None:
     async def run() -> None:
-        first = await store.holds.meet("example.org", now=NOW, evidence="card")
-        second = await store.holds.meet("example.org", now=NOW + 60, evidence="other")
+        first = await store.holds.meet("example.org", now=NOW, evidence="card", knock={})
+        second = await store.holds.meet("example.org", now=NOW + 60, evidence="other", knock={})
         assert second.id == first.id
         assert (second.opened, second.last_seen, second.attempts) == (NOW, NOW + 60, 2)
         assert second.evidence == "card"
@@ -355,7 +355,7 @@ def test_a_domain_that_waits_joins_its_ticket(store: OpenStore) -> None:
 def test_racing_meetings_open_one_ticket(store: OpenStore) -> None:
     async def run() -> None:
         met = await asyncio.gather(
-            *[store.holds.meet("example.org", now=NOW, evidence="") for _ in range(64)]
+            *[store.holds.meet("example.org", now=NOW, evidence="", knock={}) for _ in range(64)]
         )
         assert len({each.id for each in met}) == 1
         assert max(each.attempts for each in met) == 64
@@ -366,10 +366,10 @@ def test_racing_meetings_open_one_ticket(store: OpenStore) -> None:
 @pytest.mark.parametrize("verdict", ["approved", "denied"])
 def test_a_decision_is_seen_at_the_next_meeting(store: OpenStore, verdict: str) -> None:
     async def run() -> None:
-        ticket = await store.holds.meet("example.org", now=NOW, evidence="")
+        ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
         decided = await store.holds.decide(ticket.id, verdict, now=NOW + 1, by="root", note="asked them")
         assert decided is not None
-        met = await store.holds.meet("example.org", now=NOW + 2, evidence="")
+        met = await store.holds.meet("example.org", now=NOW + 2, evidence="", knock={})
         assert (met.verdict, met.decided_by, met.note) == (verdict, "root", "asked them")
 
     asyncio.run(run())
@@ -386,7 +386,7 @@ def test_an_unknown_verdict_is_refused(store: OpenStore) -> None:
 
 def test_a_ticket_is_found_by_id_and_by_domain(store: OpenStore) -> None:
     async def run() -> None:
-        ticket = await store.holds.meet("example.org", now=NOW, evidence="")
+        ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
         assert await store.holds.find(ticket.id) == ticket
         assert await store.holds.find("EXAMPLE.org") == ticket
         assert await store.holds.find("example.com") is None
@@ -397,7 +397,7 @@ def test_a_ticket_is_found_by_id_and_by_domain(store: OpenStore) -> None:
 def test_tickets_are_listed_newest_first(store: OpenStore) -> None:
     async def run() -> None:
         opened = [
-            await store.holds.meet(f"d{each}.example", now=NOW + each, evidence="") for each in range(3)
+            await store.holds.meet(f"d{each}.example", now=NOW + each, evidence="", knock={}) for each in range(3)
         ]
         await store.holds.decide(opened[1].id, "approved", now=NOW, by="root", note="")
         assert [each.domain for each in await store.holds.tickets()] == [
@@ -414,7 +414,7 @@ def test_tickets_are_listed_newest_first(store: OpenStore) -> None:
 @pytest.mark.parametrize("text", ["\udcff\ud800", "a\0b", "x" * 100_000, "'; DROP TABLE tickets;--"])
 def test_any_text_is_evidence_and_note(store: OpenStore, text: str) -> None:
     async def run() -> None:
-        ticket = await store.holds.meet("example.org", now=NOW, evidence=text)
+        ticket = await store.holds.meet("example.org", now=NOW, evidence=text, knock={})
         assert await store.holds.decide(ticket.id, "denied", now=NOW, by=text, note=text) is not None
         assert await store.holds.find("example.org") is not None
 
@@ -424,7 +424,7 @@ def test_any_text_is_evidence_and_note(store: OpenStore, text: str) -> None:
 def test_a_store_serves_one_event_loop_after_another(store: OpenStore) -> None:
     async def all_of_it(after: float) -> Any:
         await hit(store, after, (Window(5, HOUR),), instance=str(after))
-        await store.holds.meet("example.org", now=NOW + after, evidence="")
+        await store.holds.meet("example.org", now=NOW + after, evidence="", knock={})
         return await meet(store, after)
 
     asyncio.run(all_of_it(0))

@@ -254,7 +254,7 @@ def test_a_file_of_version_1_is_used_on(path: Path) -> None:
         with opened(path) as store:
             assert (await meet(store, 0, "known")).passed
             assert [each.used for each in await hit(store, 0, "busy")] == [1, 5]
-            assert (await store.holds.meet("example.org", now=NOW, evidence="")).verdict == "waiting"
+            assert (await store.holds.meet("example.org", now=NOW, evidence="", knock={})).verdict == "waiting"
 
     asyncio.run(run())
 
@@ -274,7 +274,7 @@ def test_neither_a_new_key_nor_a_booking_waits(path: Path) -> None:
 def test_finding_a_ticket_does_not_wait(path: Path) -> None:
     async def run() -> None:
         with opened(path) as store:
-            ticket = await store.holds.meet("example.org", now=NOW, evidence="")
+            ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
             assert isinstance(start(store.holds.find(ticket.id)), Ready)
 
     asyncio.run(run())
@@ -326,12 +326,12 @@ def test_a_clock_set_back_between_two_runs_moves_nothing(path: Path) -> None:
 def test_what_another_process_decides_counts_at_once(path: Path) -> None:
     async def run() -> None:
         with opened(path) as daemon, opened(path) as command:
-            ticket = await daemon.holds.meet("example.org", now=NOW, evidence="")
+            ticket = await daemon.holds.meet("example.org", now=NOW, evidence="", knock={})
             assert await command.holds.decide(ticket.id, "approved", now=NOW, by="root", note="") is not None
             found = await daemon.holds.find("example.org")
             assert found is not None
             assert found.verdict == "approved"
-            assert (await daemon.holds.meet("example.org", now=NOW, evidence="")).verdict == "approved"
+            assert (await daemon.holds.meet("example.org", now=NOW, evidence="", knock={})).verdict == "approved"
 
     asyncio.run(run())
 
@@ -340,7 +340,7 @@ def test_two_processes_open_one_ticket(path: Path) -> None:
     async def run() -> None:
         with opened(path) as one, opened(path) as other:
             met = await asyncio.gather(
-                *[store.holds.meet("example.org", now=NOW, evidence="") for store in (one, other) * 20]
+                *[store.holds.meet("example.org", now=NOW, evidence="", knock={}) for store in (one, other) * 20]
             )
             assert len({each.id for each in met}) == 1
             assert max(each.attempts for each in met) == 40
@@ -369,7 +369,7 @@ def test_who_may_not_count_may_do_all_else(path: Path) -> None:
             with pytest.raises(StoreDown):
                 await hit(other, 0)
             assert not (await meet(other, 0)).passed
-            assert (await other.holds.meet("example.org", now=NOW, evidence="")).attempts == 1
+            assert (await other.holds.meet("example.org", now=NOW, evidence="", knock={})).attempts == 1
 
     asyncio.run(run())
 
@@ -387,7 +387,7 @@ def test_expired_rows_are_deleted(path: Path) -> None:
             for key in range(1_200):
                 await meet(store, 0, str(key))
             await hit(store, 0)
-            await store.holds.meet("example.org", now=NOW, evidence="")
+            await store.holds.meet("example.org", now=NOW, evidence="", knock={})
             count = (
                 "SELECT (SELECT count(*) FROM greylist), (SELECT count(*) FROM counts),"
                 " (SELECT count(*) FROM tickets)"
@@ -403,8 +403,8 @@ def test_expired_rows_are_deleted(path: Path) -> None:
 def test_a_decided_ticket_is_kept_for_longer(path: Path) -> None:
     async def run() -> None:
         with opened(path) as store:
-            ticket = await store.holds.meet("example.org", now=NOW, evidence="")
-            await store.holds.meet("other.example", now=NOW, evidence="")
+            ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
+            await store.holds.meet("other.example", now=NOW, evidence="", knock={})
             await store.holds.decide(ticket.id, "denied", now=NOW, by="", note="")
             await meet(store, 399 * DAY, "later")
             chores_now(store)
@@ -440,10 +440,10 @@ def test_too_many_waiting_tickets_are_deleted(path: Path, monkeypatch: pytest.Mo
 
     async def run() -> None:
         with opened(path) as store:
-            approved = await store.holds.meet("kept.example", now=NOW, evidence="")
+            approved = await store.holds.meet("kept.example", now=NOW, evidence="", knock={})
             await store.holds.decide(approved.id, "approved", now=NOW, by="", note="")
             for each in range(20):
-                await store.holds.meet(f"d{each}.example", now=NOW + each, evidence="")
+                await store.holds.meet(f"d{each}.example", now=NOW + each, evidence="", knock={})
             chores_now(store)
             waiting = "SELECT count(*) FROM tickets WHERE verdict = 'waiting'"
             await until(lambda: rows(path, waiting) in ([(5,)], [(4,)]))

@@ -35,7 +35,7 @@ def store(path: Path) -> Iterator[SqliteStore]:
 
 
 async def hold(store: SqliteStore, domain: str = "example.org") -> Ticket:
-    return await store.holds.meet(domain, now=NOW, evidence="")
+    return await store.holds.meet(domain, now=NOW, evidence="", knock={})
 
 
 async def hit(store: SqliteStore, key: str = "key") -> int:
@@ -186,7 +186,7 @@ def test_a_file_that_takes_no_more_is_told_and_passes(
         store = SqliteStore(path)
         card = "x" * 16_000
         for _ in range(5):
-            await refused_in_time(lambda: store.holds.meet("a.example", now=NOW, evidence=card))
+            await refused_in_time(lambda: store.holds.meet("a.example", now=NOW, evidence=card, knock={}))
         assert (await meet(store)).attempts == 1
         mend()
         await until_it_works(store)
