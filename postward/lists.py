@@ -5,6 +5,7 @@ One list may hold all kinds; the rule that uses it says what is looked up. A val
 | value | matches |
 |---|---|
 | `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32` | a client address in it; the longest prefix wins |
+| `AS64500` | a client address of this autonomous system, by the database of networks |
 | `example.org` | this very name; an address at it |
 | `.example.org` | names below it and itself; addresses at them |
 | `alice@example.org` | this address, whatever the case |
@@ -12,20 +13,17 @@ One list may hold all kinds; the rule that uses it says what is looked up. A val
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from postward.address import Address, normal_domain
+from postward.address import Address
+from postward.list_value import BadEntry, Network, meaning
 from postward.mail import IPAddress
-from postward.tools import Entry
+from postward.tools import Entry, Match, Networks
 
 K = TypeVar("K")
 _MAX_LABELS = 127  # RFC 1035: 255 octets hold no more
-
-
-class BadEntry(ValueError):
-    """A value that is no network, address or name; the text says why."""
 
 
 @dataclass(slots=True)
@@ -36,6 +34,7 @@ class CompiledList:
     empty: bool = True
     _networks: dict[tuple[int, int], dict[int, Entry]] = field(default_factory=dict)
     _prefixes: dict[int, list[int]] = field(default_factory=dict)
+    _systems: dict[int, Entry] = field(default_factory=dict)
     _addresses: dict[str, Entry] = field(default_factory=dict)
     _locals: dict[str, Entry] = field(default_factory=dict)
     _names: dict[str, Entry] = field(default_factory=dict)
@@ -43,35 +42,19 @@ class CompiledList:
 
     def add(self, entry: Entry) -> None:
         """Take in one entry. Raises BadEntry."""
+        kind, key = meaning(entry.value)
         self.empty = False
-        value = entry.value.strip()
-        if "@" in value:
-            self._add_address(value, entry)
-        elif _looks_like_network(value):
-            self._add_network(value, entry)
+        if isinstance(key, int):
+            _put(self._systems, key, entry)
+        elif isinstance(key, ipaddress.IPv4Network | ipaddress.IPv6Network):
+            self._add_network(key, entry)
         else:
-            below = value.startswith(".")
-            name = normal_domain(value[1:] if below else value)
-            if name is None or name.startswith("["):
-                hint = f"; write {value[1:]} for all names below it" if value.startswith("*.") else ""
-                raise BadEntry(f"{value!r} is no network, address or domain name{hint}")
-            _put(self._below if below else self._names, name, entry)
+            tables = {
+                "address": self._addresses, "local": self._locals, "name": self._names, "below": self._below
+            }  # fmt: skip
+            _put(tables[kind], key, entry)
 
-    def _add_address(self, value: str, entry: Entry) -> None:
-        local, _, domain = value.rpartition("@")
-        if not domain and local and "@" not in local:
-            _put(self._locals, local.lower(), entry)
-            return
-        name = normal_domain(domain)
-        if name is None or not local:
-            raise BadEntry(f"{value!r} is no address; write alice@example.org, or example.org for all of it")
-        _put(self._addresses, f"{local.lower()}@{name}", entry)
-
-    def _add_network(self, value: str, entry: Entry) -> None:
-        try:
-            network = ipaddress.ip_network(value)
-        except ValueError:
-            raise BadEntry(f"{value!r} is no address or network{_meant(value)}") from None
+    def _add_network(self, network: Network, entry: Entry) -> None:
         length = network.prefixlen
         number = int(network.network_address) >> (network.max_prefixlen - length)
         _put(self._networks.setdefault((network.version, length), {}), number, entry)
@@ -80,16 +63,49 @@ class CompiledList:
             lengths.append(length)
             lengths.sort(reverse=True)
 
+    @property
+    def has_names(self) -> bool:
+        """Whether a domain name can match."""
+        return bool(self._names or self._below)
+
+    @property
+    def has_systems(self) -> bool:
+        """Whether it holds AS numbers, which mean nothing without a database of networks."""
+        return bool(self._systems)
+
     def match_client(self, address: IPAddress | None, name: str, now: float) -> Entry | None:
         """By address first, then by the verified name `name` (empty or `unknown`: not looked up)."""
-        if address is not None:
-            number, width = int(address), address.max_prefixlen
-            for length in self._prefixes.get(address.version, ()):
-                entry = self._networks[address.version, length].get(number >> (width - length))
-                if entry is not None and _live(entry, now):
-                    return entry
-        if name and name != "unknown":
+        entry = self._by_address(address, now)
+        if entry is None and name and name != "unknown":
             return self.match_domain(name, now)
+        return entry
+
+    def match_network(
+        self, address: IPAddress | None, name: str, networks: Networks, now: float
+    ) -> Match | None:
+        """By the smallest network first, then by the verified name, then by the autonomous system."""
+        if (entry := self._by_address(address, now)) is not None:
+            return Match(entry, "address")
+        if name and name != "unknown" and (entry := self.match_domain(name, now)) is not None:
+            return Match(entry, "name")
+        if not self._systems or address is None or (network := networks.find(address)) is None:
+            return None
+        entry = self.match_system(network.asn, now)
+        return Match(entry, "asn") if entry is not None else None
+
+    def match_system(self, asn: int, now: float) -> Entry | None:
+        """By the number of an autonomous system."""
+        entry = self._systems.get(asn)
+        return entry if entry is not None and _live(entry, now) else None
+
+    def _by_address(self, address: IPAddress | None, now: float) -> Entry | None:
+        if address is None:
+            return None
+        number, width = int(address), address.max_prefixlen
+        for length in self._prefixes.get(address.version, ()):
+            entry = self._networks[address.version, length].get(number >> (width - length))
+            if entry is not None and _live(entry, now):
+                return entry
         return None
 
     def match_address(self, address: Address, now: float) -> Entry | None:
@@ -123,9 +139,16 @@ class CompiledList:
                 return None
         return None
 
+    def entries(self) -> Iterator[Entry]:
+        """All entries, also those that have expired; kind by kind."""
+        for table in (*self._networks.values(), self._systems):
+            yield from table.values()
+        for names in (self._addresses, self._locals, self._names, self._below):
+            yield from names.values()
+
     def __len__(self) -> int:
-        tables: Iterable[dict[str, Entry]] = (self._addresses, self._locals, self._names, self._below)
-        return sum(map(len, tables)) + sum(map(len, self._networks.values()))
+        tables = (self._addresses, self._locals, self._names, self._below)
+        return sum(map(len, tables)) + sum(map(len, self._networks.values())) + len(self._systems)
 
 
 def _put(table: dict[K, Entry], key: K, entry: Entry) -> None:
@@ -134,22 +157,5 @@ def _put(table: dict[K, Entry], key: K, entry: Entry) -> None:
     table[key] = entry
 
 
-def _meant(value: str) -> str:
-    """The network that a value with host bits was meant to be, as a hint."""
-    try:
-        return f"; its network is {ipaddress.ip_network(value, strict=False)}"
-    except ValueError:
-        return ""
-
-
 def _live(entry: Entry, now: float) -> bool:
     return entry.expires is None or now < entry.expires
-
-
-def _looks_like_network(value: str) -> bool:
-    """Digits, dots, colons and slashes only: meant as an address or a network."""
-    return (
-        (":" in value or value[:1].isdigit())
-        and set(value) <= set("0123456789abcdefABCDEF:./")
-        and (":" in value or set(value) <= set("0123456789./"))
-    )

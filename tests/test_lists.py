@@ -5,8 +5,10 @@ import ipaddress
 import pytest
 
 from postward.address import NULL, parse
-from postward.lists import BadEntry, CompiledList
-from postward.tools import Entry
+from postward.list_value import BadEntry
+from postward.lists import CompiledList
+from postward.tools import Entry, Match, Network, NoNetworks
+from tests.checks.entries import OneNetwork
 
 NOW = 1_800_000_000.0
 
@@ -148,7 +150,7 @@ def test_behind_an_expired_entry_a_wider_one_matches() -> None:
 @pytest.mark.parametrize(
     "value",
     ["192.0.2.1/24", "192.0.2.256", "1.2.3", "", " ", ".", "a b", "@example.org", "a@b@", "*.example.org",
-     "[192.0.2.1]", "2001:db8::1::", "a..b", "x" * 64],
+     "[192.0.2.1]", "2001:db8::1::", "a..b", "x" * 64, "AS0", "AS4294967296"],
 )  # fmt: skip
 def test_what_is_no_entry(value: str) -> None:
     with pytest.raises(BadEntry):
@@ -166,8 +168,56 @@ def test_an_entry_stands_once(first: str, second: str) -> None:
 
 
 def test_its_length_counts_all_kinds_of_entries() -> None:
-    assert len(_list("a.org", ".a.org", "x@a.org", "x@", "192.0.2.1", "192.0.2.0/31", "2001:db8::1")) == 7
+    values = ("a.org", ".a.org", "x@a.org", "x@", "192.0.2.1", "192.0.2.0/31", "2001:db8::1", "AS1")
+    made = _list(*values)
+    assert len(made) == len(values)
+    assert {entry.value for entry in made.entries()} == set(values)
 
 
 def test_a_name_of_many_labels_ends() -> None:
     assert _domain(_list(".x"), ".".join("a" * 120)) is None
+
+
+NETWORKS = OneNetwork("192.0.2.0/24", Network(64500))
+
+
+def _match(made: CompiledList, address: str, name: str = "unknown") -> Match | None:
+    return made.match_network(ipaddress.ip_address(address), name, NETWORKS, NOW)
+
+
+def test_a_system_matches_the_addresses_that_the_database_gives_it() -> None:
+    made = _list("AS64500")
+    assert _match(made, "192.0.2.7") == Match(Entry("AS64500"), "asn")
+    assert _match(made, "198.51.100.7") is None
+
+
+def test_without_a_database_a_system_matches_nothing() -> None:
+    made = _list("AS64500")
+    assert made.match_network(ipaddress.ip_address("192.0.2.7"), "unknown", NoNetworks(), NOW) is None
+
+
+def test_a_list_without_systems_never_asks_the_database() -> None:
+    networks = OneNetwork("192.0.2.0/24", Network(64500))
+    made = _list(".example.org", "198.51.100.0/24")
+    assert made.match_network(ipaddress.ip_address("192.0.2.7"), "mx.example.net", networks, NOW) is None
+    assert networks.asked == 0
+
+
+def test_network_name_and_system_in_this_order() -> None:
+    made = _list("AS64500", ".example.org", "192.0.2.0/28")
+    assert _match(made, "192.0.2.7", "mx.example.org") == Match(Entry("192.0.2.0/28"), "address")
+    assert _match(made, "192.0.2.77", "mx.example.org") == Match(Entry(".example.org"), "name")
+    assert _match(made, "192.0.2.77", "mx.example.net") == Match(Entry("AS64500"), "asn")
+
+
+def test_a_system_that_has_expired_does_not_match() -> None:
+    assert _match(_list(Entry("AS64500", expires=NOW)), "192.0.2.7") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "systems"),
+    [(("192.0.2.1", "a@b.org"), False, False), (("a.org",), True, False), ((".a.org", "AS1"), True, True)],
+)
+def test_it_knows_what_can_match(values: tuple[str, ...], names: bool, systems: bool) -> None:
+    made = _list(*values)
+    assert (made.has_names, made.has_systems) == (names, systems)

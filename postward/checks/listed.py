@@ -25,8 +25,8 @@ _NEEDS: dict[str, frozenset[str]] = {
 class Listed:
     """Look one fact up in a list (`lists/NAME.yml`).
 
-    `client` is looked up by address and by the name that Postfix verified. Entries that have
-    expired do not match.
+    `client` is looked up by address, by the name that Postfix verified and by AS number. Entries that
+    have expired do not match. `{score: own}` takes the score of the entry, 0 where it has none.
     """
 
     name: ClassVar[str] = "list"
@@ -55,15 +55,18 @@ class Listed:
         entries = tools.lists[self.list]
         if entries.empty:
             return CLEAR
-        entry = self._entry(entries, mail, tools.clock.wall())
+        entry = self._entry(entries, mail, tools)
         if entry is None:
             return CLEAR
-        return Hit("listed", f"{self.list}: {entry.value}", {"entry": entry.value, "note": entry.note})
+        values = {"entry": entry.value, "note": entry.note}
+        return Hit("listed", f"{self.list}: {entry.value}", values, entry.score or 0.0)
 
-    def _entry(self, entries: NamedList, mail: Mail, now: float) -> Entry | None:
+    def _entry(self, entries: NamedList, mail: Mail, tools: Tools) -> Entry | None:
+        now = tools.clock.wall()
         match self.match:
             case "client":
-                return entries.match_client(mail.client_address, mail.client_name, now)
+                found = entries.match_network(mail.client_address, mail.client_name, tools.networks, now)
+                return found.entry if found is not None else None
             case "helo":
                 name = mail.helo_name
                 # Lists hold A-labels: a HELO in U-labels is the same name.

@@ -60,7 +60,7 @@ def _entry(reader: Reader, value: Value) -> Entry | None:
     if isinstance(value.data, str):
         return Entry(value.data)
     if not isinstance(value.data, dict):
-        meant = f"; write AS{value.data}" if type(value.data) is int else ""
+        meant = f"; write AS{value.data}" if type(value.data) is int and value.data > 999 else ""
         reader.complain(value, f"must be text or {{value: ..., note: ...}}, not {kind(value.data)}{meant}")
         return None
     members = reader.mapping(value, ENTRY)

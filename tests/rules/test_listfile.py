@@ -81,7 +81,7 @@ SIMPLE = f"a list of more than {MAX_OCTETS} octets holds texts and simple mappin
         ),
         (
             "entries: [{value: a.org, <<: b}]",
-            "x.yml:2:11: entries[0].<<: unknown key; known: added, expires, note, value",
+            "x.yml:2:11: entries[0].<<: unknown key; known: added, expires, note, score, value, whole",
         ),
         ("entries: " + "[" * 50_000, f"x.yml:2:11: {SIMPLE}"),
     ],
@@ -99,8 +99,14 @@ def test_both_ways_read_the_same(entries: list[Any], flow: bool, style: str | No
     text = yaml.safe_dump(
         {"entries": entries}, default_flow_style=flow, default_style=style, allow_unicode=True
     )
-    if "!!" not in text:
-        assert _lean(text).data == parse(text.encode(), "f").data
+    if "!!" in text:
+        return
+    full = parse(text.encode(), "f")
+    if full.problems:  # 09: a word in YAML 1.1, by which it was written
+        with pytest.raises(ConfigErrors):
+            _lean(text)
+    else:
+        assert _lean(text).data == full.data
 
 
 @given(st.text(st.sampled_from("{}[]:,-?*&!|>'\"% \n\tab0"), max_size=60))

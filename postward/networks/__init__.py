@@ -1,0 +1,1 @@
+"""Networks: whose an address is, by a database in a local file."""
