@@ -102,6 +102,9 @@ class Listings:
 class DnsLists(Protocol):
     """The DNS lists that are switched on and have passed their test (`postward.dnslists`)."""
 
+    def asks(self, about: str) -> bool:
+        """Whether any list would be asked about that: most sites have none for most."""
+
     async def look(self, about: str, what: IPAddress | str) -> Listings:
         """What the lists for `about` (client | helo | rdns | sender) say of an address or domain name.
 
@@ -114,6 +117,9 @@ class DnsLists(Protocol):
 
 class NoDnsLists:
     """None is switched on."""
+
+    def asks(self, about: str) -> bool:
+        return False
 
     async def look(self, about: str, what: IPAddress | str) -> Listings:
         return Listings()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from postward.checks.decided import Decided
+from postward.checks.dns_list import DnsList
 from postward.checks.from_header import FromHeader
 from postward.checks.greylist import Greylisted
 from postward.checks.helo import Helo
@@ -22,6 +23,7 @@ CHECKS: dict[str, type[Any]] = {
     check.name: check
     for check in (
         Decided,
+        DnsList,
         FromHeader,
         Greylisted,
         Helo,

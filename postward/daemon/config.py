@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from postward.address import normal_domain
+from postward.daemon.dnslists import DnsLists, section_at
 from postward.daemon.units import Listen, ListenAddress, Octets, Seconds, ServerAddress, SocketMode
 from postward.rules.document import Document, read
 from postward.rules.errors import ConfigErrors, Mark, Problem, did_you_mean
@@ -104,6 +105,24 @@ class StoreSection(_Section):
     path: FilePath = Path("/var/lib/postward/state.db")
 
 
+GivenPoints = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+
+
+class RatingsSection(_Section):
+    """Points that an outcome adds to the ratings of who sent the mail (`postward.learning.Points`)."""
+
+    accepted: GivenPoints = 0.2
+    deferred: GivenPoints = 0.0
+    rejected: GivenPoints = -1.0
+    listed: GivenPoints = -0.5
+    ham: GivenPoints = 0.2
+    spam: GivenPoints = -2.0
+    virus: GivenPoints = -6.0
+    dmarc_fail: GivenPoints = -1.0
+    bounced: GivenPoints = -0.2
+    complaint: GivenPoints = -3.0
+
+
 class JournalSection(_Section):
     """The record of decisions: a directory."""
 
@@ -149,7 +168,9 @@ class Settings(_Section):
     policyd: PolicydSection = PolicydSection()
     milter: MilterSection = MilterSection()
     dns: DnsSection = DnsSection()
+    dns_lists: DnsLists = Field(default_factory=dict)
     store: StoreSection = StoreSection()
+    ratings: RatingsSection = RatingsSection()
     journal: Annotated[JournalSection | None, BeforeValidator(_journal)] = JournalSection()
     findings_key: FilePath = Path("/var/lib/postward/findings.key")
     log: LogSection = LogSection()
@@ -186,6 +207,10 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
         word = str(path[-1])
         known = list(_section_at(path[:-1]).model_fields)
         return Problem(document.key_mark(path), path, f"unknown key{did_you_mean(word, known)}")
+    if detail["loc"][-1:] == ("[key]",):
+        return Problem(document.key_mark(path), path, str(context.get("error", "is not allowed here")))
+    if kind == "missing":
+        return document.problem(path, f"needs {detail['loc'][-1]}")
     if kind == "value_error":
         return document.problem(path, str(context["error"]))
     if kind in ("literal_error", "enum"):
@@ -209,4 +234,6 @@ def _path_in(document: Document, loc: tuple[str | int, ...]) -> tuple[str | int,
 
 
 def _section_at(path: tuple[str | int, ...]) -> type[BaseModel]:
+    if path[:1] == ("dns_lists",):
+        return section_at(path[2:])
     return type(getattr(Settings(), str(path[0]))) if path else Settings

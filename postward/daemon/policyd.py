@@ -15,7 +15,7 @@ from postward.daemon.log import Log
 from postward.daemon.notify import Notifier
 from postward.daemon.process import Desk, Reloader, live, run
 from postward.daemon.start import bind, findings_key, inode, unlink
-from postward.daemon.wiring import open_house
+from postward.daemon.wiring import open_house, watch_dns_lists
 
 GARBAGE = (50_000, 20, 50)
 """Little of a message is cyclic; at the usual 700 objects the collector takes a tenth of the time."""
@@ -54,6 +54,7 @@ async def _serve(configuration: Configuration, log: Log, key: bytes, listeners: 
             for listener in listeners
         ]
         duties = Duties()
+        duties.add("the guard of DNS lists", watch_dns_lists(house, configuration.settings).run)
         async with duties:
             await live(desk, Reloader(house, configuration), notifier)
         unlink(listeners, inodes)

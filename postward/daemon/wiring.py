@@ -4,16 +4,23 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from postward.daemon.config import Settings
 from postward.daemon.configuration import Configuration
+from postward.daemon.dnslists import definitions, doubts
 from postward.daemon.log import Log
 from postward.daemon.record import Recorder
 from postward.daemon.start import CannotStart
+from postward.derive.orgdomain import org_domain
 from postward.dns.config import servers_from
 from postward.dns.resolver import Resolver
+from postward.dnslists import statistics
+from postward.dnslists.guard import Guard
+from postward.dnslists.lists import AskedLists
 from postward.house import House
 from postward.journal import Pseudonyms, Record, row
+from postward.learning import Learner, Points, about_recipients
 from postward.state import Store
 from postward.store.database import SchemaRefused
 from postward.store.factory import open_store
@@ -21,7 +28,7 @@ from postward.store.journal import JournalWriter
 from postward.tools import Clock, Dns, Tools
 
 _log = logging.getLogger("postward.daemon")
-_CHANGEABLE = {"own_domains"}  # of postward.yml; rules and lists change too
+_CHANGEABLE = {"dns_lists", "own_domains", "ratings"}  # of postward.yml; rules and lists change too
 
 
 class SystemClock:
@@ -40,6 +47,28 @@ def resolver(settings: Settings, clock: Clock) -> Dns:
 def tools(configuration: Configuration, dns: Dns, store: Store, clock: Clock) -> Tools:
     """What checks work with, by this configuration."""
     return Tools(dns, store, clock, configuration.rules.lists, configuration.settings.own_domains)
+
+
+def learner(configuration: Configuration) -> Learner:
+    """What is learned from mail, by this configuration."""
+    points = Points(**configuration.settings.ratings.model_dump())
+    return Learner(points, about_recipients(configuration.rules))
+
+
+def dns_lists_file(settings: Settings) -> Path | None:
+    """Where the numbers of DNS lists are kept: beside the store, or nowhere."""
+    path = settings.store.path
+    return path.with_name(f"{path.name}-dns-lists.json") if settings.store.kind == "sqlite" else None
+
+
+def watch_dns_lists(house: House, settings: Settings) -> Guard:
+    """Give the house its DNS lists; none is asked until the guard, which is to be run, has tested it."""
+    kit, file = house.tools, dns_lists_file(settings)
+    states = statistics.load(file) if file is not None else {}
+    for doubt in doubts(settings.dns_lists, settings.dns.servers or servers_from(), settings.doors):
+        _log.warning("%s", doubt)
+    kit.dns_lists = lists = AskedLists(definitions(settings.dns_lists), kit.dns, org_domain, states)
+    return Guard(lists, kit.dns, kit.clock, file=file)
 
 
 def pseudonyms(settings: Settings, key: bytes) -> Pseudonyms:
@@ -69,7 +98,7 @@ async def open_house(configuration: Configuration, log: Log, key: bytes) -> Asyn
     try:
         record = Recorder(log, clock, names, writer.write if writer is not None else None)
         kit = tools(configuration, resolver(settings, clock), store, clock)
-        yield House(configuration.rules, kit, record, key)
+        yield House(configuration.rules, kit, record, key, learner(configuration).learn)
     finally:
         store.close()
         if writer is not None:
@@ -80,7 +109,11 @@ def take_over(house: House, configuration: Configuration) -> None:
     """From now on judge by `configuration`; a message that is under way keeps what it began with."""
     now = house.tools
     house.tools = tools(configuration, now.dns, now.store, now.clock)
+    house.tools.dns_lists = now.dns_lists
+    if isinstance(now.dns_lists, AskedLists):
+        now.dns_lists.take_over(definitions(configuration.settings.dns_lists))
     house.rules = configuration.rules
+    house.learn = learner(configuration).learn
 
 
 def warn_of_restart(old: Settings, new: Settings) -> None:
