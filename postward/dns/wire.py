@@ -31,6 +31,7 @@ _NO_SOA_TTL = 5
 # Root name, type OPT, payload size, no extended rcode, version 0, no options (RFC 6891 6.1.2).
 _OPT = b"\0\0\x29" + MAX_UDP.to_bytes(2, "big") + b"\0\0\0\0\0\0"
 _LABEL = frozenset(range(0x20, 0x7F))
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 class BadReply(ValueError):
@@ -131,7 +132,10 @@ def _answer(message: dns.message.Message, kind: int) -> Answer[Any] | Alias:
     for _ in range(_MAX_CHAIN):
         rrset = found.get((name, kind))
         if rrset is not None:
-            return Records(_values(rrset, kind), min(ttl, rrset.ttl))
+            values = _values(rrset, kind)
+            if not values:  # what such names do in other programs is the attacker's hope (THREATS D3)
+                return Trouble("no name in it is a host name")
+            return Records(values, min(ttl, rrset.ttl))
         alias = found.get((name, _CNAME))
         if alias is None:
             break
@@ -140,19 +144,24 @@ def _answer(message: dns.message.Message, kind: int) -> Answer[Any] | Alias:
         return Trouble("CNAME chain too long")
     if name != message.question[0].name and _soa(message) is None:
         return Alias(name.to_wire() or b"\0", ttl)
+    if _soa(message) is None and any(rrset.rdtype == NS for rrset in message.authority):
+        return Trouble("a referral in place of an answer")  # RFC 2308 2.2
     return NoData(min(ttl, _negative_ttl(message)))
 
 
 def _values(rrset: dns.rrset.RRset, kind: int) -> tuple[Any, ...]:
+    """The values; without hosts that no host can be called: with NUL, 8-bit characters or markup."""
     match kind:
         case 1 | 28:
             return tuple(rdata.address for rdata in rrset)
         case 15:
-            return tuple(sorted((rdata.preference, _text(rdata.exchange)) for rdata in rrset))
+            pairs = ((rdata.preference, _text(rdata.exchange)) for rdata in rrset)
+            return tuple(sorted(pair for pair in pairs if _HOST.issuperset(pair[1])))
         case 16:
             return tuple(rdata.strings for rdata in rrset)
         case _:
-            return tuple(_text(rdata.target) for rdata in rrset)[:MAX_PTR]
+            names = map(_text, (rdata.target for rdata in rrset))
+            return tuple(name for name in names if _HOST.issuperset(name))[:MAX_PTR]
 
 
 def _text(name: dns.name.Name) -> str:

@@ -1,11 +1,13 @@
 """A real nsd that is authoritative for the root, so that it answers for every name there is.
 
 One zone file holds all names, forward and reverse; a name that is not in it does not exist
-(NXDOMAIN). A zone named in `broken` answers SERVFAIL. Loopback only, started as a child.
+(NXDOMAIN). A zone named in `broken` answers SERVFAIL. `Unbound` is a real recursive resolver with a
+cache in front of it, as a mail server has one. Loopback only, started as children.
 """
 
 import ipaddress
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,17 +51,53 @@ zone:
 """
 
 
-class Dns:
-    """One nsd. `zone` is master-file text with absolute names (RFC 1035 5); no SOA or NS needed."""
+_RESOLVER = """\
+server:
+  interface: 127.0.0.1
+  port: {port}
+  username: ""
+  chroot: ""
+  directory: "{home}"
+  pidfile: "{home}/unbound.pid"
+  use-syslog: no
+  logfile: ""
+  do-ip6: no
+  num-threads: 1
+  module-config: "iterator"
+  do-not-query-localhost: no
+  unblock-lan-zones: yes
+  insecure-lan-zones: yes
+  local-zone: "test." nodefault
+  local-zone: "invalid." nodefault
+remote-control:
+  control-enable: no
+"""
 
-    def __init__(self, home: Path, zone: str, *, broken: tuple[str, ...] = (), port: int = 0) -> None:
+_ROOT = """\
+stub-zone:
+  name: "."
+  stub-addr: 127.0.0.1@{port}
+"""
+
+_FORWARD = """\
+forward-zone:
+  name: "{zone}"
+  forward-addr: 127.0.0.1@{port}
+"""
+
+
+class _Server:
+    """A DNS server as a child of ours, in the foreground."""
+
+    program: str
+    options: tuple[str, ...] = ("-d", "-c")
+
+    def __init__(self, home: Path, port: int, configuration: str) -> None:
         self.home = home
-        self.port = port or free_port()
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "root.zone").write_text(_HEAD + zone)
-        configuration = _CONFIGURATION.format(port=self.port, home=home)
-        configuration += "".join(_BROKEN.format(zone=name) for name in broken)
-        (home / "nsd.conf").write_text(configuration)
+        self.port = port
+        self._name = Path(self.program).name
+        self._configuration = home / f"{self._name}.conf"
+        self._configuration.write_text(configuration)
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,15 +107,15 @@ class Dns:
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        log = (self.home / "nsd.out").open("wb")
+        log = (self.home / f"{self._name}.out").open("wb")
         with log:
             self._child = subprocess.Popen(
-                ["/usr/sbin/nsd", "-d", "-c", str(self.home / "nsd.conf")],
+                [self.program, *self.options, str(self._configuration)],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        until(self._up, f"nsd on port {self.port}")
+        until(self._up, f"{self._name} on port {self.port}")
         return self
 
     def _up(self) -> bool:
@@ -85,10 +123,10 @@ class Dns:
         if self._child.poll() is not None:
             words = [
                 path.read_text()
-                for path in sorted(self.home.glob("nsd.*"))
+                for path in sorted(self.home.glob(f"{self._name}.*"))
                 if path.suffix in {".out", ".log"}
             ]
-            raise RuntimeError("nsd does not start:\n" + "\n".join(words))
+            raise RuntimeError(f"{self._name} does not start:\n" + "\n".join(words))
         return listens(("127.0.0.1", self.port))
 
     def stop(self) -> None:
@@ -105,6 +143,38 @@ class Dns:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class Dns(_Server):
+    """One nsd. `zone` is master-file text with absolute names (RFC 1035 5); no SOA or NS needed."""
+
+    program = "/usr/sbin/nsd"
+
+    def __init__(self, home: Path, zone: str, *, broken: tuple[str, ...] = (), port: int = 0) -> None:
+        port = port or free_port()
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "root.zone").write_text(_HEAD + zone)
+        configuration = _CONFIGURATION.format(port=port, home=home)
+        configuration += "".join(_BROKEN.format(zone=name) for name in broken)
+        super().__init__(home, port, configuration)
+
+
+class Unbound(_Server):
+    """One unbound whose root is the server on port `root`; a zone of `forwards` is asked for at another.
+
+    What the root delegates is asked for at port 53 of the addresses that it gives, as it is in the world.
+    """
+
+    program = "/usr/sbin/unbound"
+
+    def __init__(
+        self, home: Path, root: int, forwards: Mapping[str, int] | None = None, *, port: int = 0
+    ) -> None:
+        port = port or free_port()
+        home.mkdir(parents=True, exist_ok=True)
+        configuration = _RESOLVER.format(port=port, home=home) + _ROOT.format(port=root)
+        configuration += "".join(_FORWARD.format(zone=zone, port=at) for zone, at in (forwards or {}).items())
+        super().__init__(home, port, configuration)
 
 
 def ptr(address: str, name: str) -> str:

@@ -105,11 +105,39 @@ def test_records_of_other_names_are_not_taken() -> None:
     assert isinstance(wire.read(_reply("evil.example. A 192.0.2.66"), wire.A), NoData)
 
 
-def test_names_come_back_in_lower_case_and_escaped() -> None:
-    reply = _reply("a.example. PTR Mx.Example.", "a.example. PTR a\\000\\255<script>.example.", kind="PTR")
-    found = wire.read(reply, wire.PTR)
+def test_names_come_back_in_lower_case() -> None:
+    found = wire.read(_reply("a.example. PTR Mx.Example.", kind="PTR"), wire.PTR)
     assert isinstance(found, Records)
-    assert sorted(found.values) == ["a\\000\\255<script>.example", "mx.example"]
+    assert found.values == ("mx.example",)
+
+
+@pytest.mark.parametrize("name", ["a\\000.example.", "\\255.example.", "<script>.example.", "a\\.b.example."])
+def test_what_no_host_is_called_is_left_out(name: str) -> None:
+    found = wire.read(_reply("a.example. PTR mx.example.", f"a.example. PTR {name}", kind="PTR"), wire.PTR)
+    assert isinstance(found, Records)
+    assert found.values == ("mx.example",)
+    found = wire.read(_reply(f"a.example. MX 1 {name}", "a.example. MX 2 mx.example.", kind="MX"), wire.MX)
+    assert isinstance(found, Records)
+    assert found.values == ((2, "mx.example"),)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("PTR", wire.PTR), ("MX", wire.MX)])
+def test_hosts_that_none_is_are_trouble(kind: str, number: int) -> None:
+    preference = "1 " if kind == "MX" else ""
+    found = wire.read(_reply(f"a.example. {kind} {preference}<script>.example.", kind=kind), number)
+    assert found == Trouble("no name in it is a host name")
+
+
+def test_a_null_mx_stays() -> None:
+    found = wire.read(_reply("a.example. MX 0 .", kind="MX"), wire.MX)
+    assert isinstance(found, Records)
+    assert found.values == ((0, "."),)
+
+
+def test_a_referral_is_no_denial() -> None:
+    reply = dns.message.make_response(dns.message.make_query("a.example.", "MX"))
+    reply.authority.append(dns.rrset.from_text("example.", 300, "IN", "NS", "ns.example."))
+    assert wire.read(reply.to_wire(), wire.MX) == Trouble("a referral in place of an answer")
 
 
 def test_a_thousand_names_of_an_address_are_cut() -> None:
