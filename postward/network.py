@@ -6,6 +6,14 @@ from functools import lru_cache
 from postward.mail import IPAddress
 
 _MAX_TEXT = 45  # octets: an IPv6 address that ends in an IPv4 address
+# RFC 1918, 4193, 5735. Not `is_private`: to Python documentation and test networks are private too.
+_LOCAL = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+        "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
 
 
 def address_of(text: str) -> IPAddress | None:
@@ -44,3 +52,9 @@ def network_of(address: IPAddress) -> str:
 def cidr_of(address: IPAddress) -> str:
     """The /24 (IPv4) or /64 (IPv6) of an address as people write it: `192.0.2.0/24`."""
     return str(ipaddress.ip_network((int(address), 24 if address.version == 4 else 64), strict=False))
+
+
+@lru_cache(maxsize=4096)
+def is_local(address: IPAddress) -> bool:
+    """This host, or a private network (RFC 1918, RFC 4193) or link."""
+    return any(address in network for network in _LOCAL)

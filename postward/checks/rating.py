@@ -1,0 +1,115 @@
+"""What is on record about the client, its network, its name, the sender's domain or the login?"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from postward import eager
+from postward.checks import Cost
+from postward.derive.identity import FACTS, Of, rating_key_of
+from postward.finding import CLEAR, Finding, Hit, Unsure
+from postward.mail import Mail
+from postward.printable import printable
+from postward.state import Rating, StoreDown
+from postward.tools import Tools
+
+_EVERY: tuple[Of, ...] = ("client", "network", "asn", "host", "domain", "login")
+_LIMIT = 100.0  # the store keeps no more points, either way
+_Points = Annotated[float, Field(ge=-_LIMIT, le=_LIMIT, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Hit when the running record says more than `above` for it, or less than `below`, against it.
+
+    `host` is the organizational domain of the client's verified name, `domain` that of a sender for
+    which the client may speak; what nobody vouches for is not rated. `any` takes of all that are
+    known the one that is farthest out. The finding's own score grows with the points.
+    """
+
+    name: ClassVar[str] = "rating"
+    cost: ClassVar[Cost] = Cost.RECALL
+    reasons: ClassVar[Mapping[str, str]] = {
+        "bad": "The points have sunk to `below`.",
+        "good": "The points have risen to `above`.",
+    }
+    says: ClassVar[Mapping[str, str]] = {
+        "rating": "The points, such as `-6.2`.",
+        "rating_of": "What is rated, such as `network:192.0.2.0/24`.",
+        "rating_reason": "Why it changed last, or empty.",
+    }
+
+    of: Annotated[
+        Literal["client", "network", "asn", "host", "domain", "login", "any"],
+        Field(description="Whose record is read."),
+    ]
+    below: Annotated[_Points | None, Field(description="Hit at so many points or fewer.")] = None
+    above: Annotated[_Points | None, Field(description="Hit at so many points or more.")] = None
+    min_samples: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Events that a record must rest on to count; what a person set counts at once.",
+        ),
+    ] = 5
+    weight: Annotated[
+        float, Field(ge=0, le=100, description="What each point weighs in the finding's own score.")
+    ] = 0.5
+    most: Annotated[float, Field(ge=0, le=100, description="The own score at most, either way.")] = 4
+
+    def __post_init__(self) -> None:
+        if (self.below is None) is (self.above is None):
+            raise ValueError("needs one of below and above")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset().union(*(FACTS[of] for of in self._whose))
+
+    @property
+    def _whose(self) -> tuple[Of, ...]:
+        return _EVERY if self.of == "any" else (self.of,)
+
+    async def look(self, mail: Mail, tools: Tools) -> Finding:
+        try:
+            rated = await tools.once(f"rating {self.of}", lambda: self._read(mail, tools))
+        except StoreDown as error:
+            return Unsure(f"store: {error}")
+        counted = [each for each in rated if each.pinned or each.samples >= self.min_samples]
+        if not counted:
+            return CLEAR
+        if self.below is not None:
+            out = min(counted, key=lambda each: each.points)
+            return _hit("bad", out, self._own(-out.points)) if out.points <= self.below else CLEAR
+        out = max(counted, key=lambda each: each.points)
+        good = self.above is not None and out.points >= self.above
+        return _hit("good", out, self._own(-out.points)) if good else CLEAR
+
+    async def _read(self, mail: Mail, tools: Tools) -> tuple[Rating, ...]:
+        """The records that there are, read in one go and once a message. Raises StoreDown."""
+        begun = [eager.start(rating_key_of(of, mail, tools)) for of in self._whose]
+        waiting = [each for each in begun if isinstance(each, asyncio.Task)]
+        if waiting:
+            await asyncio.gather(*waiting)
+        found = [each.value if isinstance(each, eager.Ready) else each.result() for each in begun]
+        keys = tuple(key for key in found if key)
+        if not keys:
+            return ()
+        read = await tools.store.ratings.read(keys, now=tools.clock.wall())
+        return tuple(each for each in read if each is not None)
+
+    def _own(self, score: float) -> float:
+        """The finding's own score: against the mail above zero."""
+        return min(max(score * self.weight, -self.most), self.most)
+
+
+def _hit(reason: str, rating: Rating, score: float) -> Hit:
+    why = printable(rating.reason, 200)
+    values = {"rating": f"{rating.points:.1f}", "rating_of": rating.key, "rating_reason": why}
+    said = (
+        f"{rating.key} {rating.points:.1f} in {rating.samples:.0f} samples{' (set)' if rating.pinned else ''}"
+    )
+    return Hit(reason, f"{said}: {why}" if why else said, values, round(score, 2))

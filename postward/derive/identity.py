@@ -1,0 +1,160 @@
+"""Who is knocking, as far as it is verified: what a rating, the greylist and what is learned go by.
+
+Anybody can write any HELO and any sender. `host` is the organizational domain of a client name that
+resolves back to the client and was not made up by a provider for each of its addresses; `domain`
+that of a sender whose domain vouches for the client, by SPF or by being the client's own.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from postward.address import normal_domain
+from postward.derive import rating_key
+from postward.derive.generic_name import Grade, how_generic
+from postward.derive.iprev import Iprev, iprev
+from postward.derive.orgdomain import org_domain
+from postward.derive.spf import SpfResult, spf
+from postward.mail import IPAddress, Mail
+from postward.network import cidr_of
+from postward.tools import Records, Tools
+
+Of = Literal["client", "network", "asn", "host", "domain", "login"]
+FACTS: dict[Of, frozenset[str]] = {
+    "client": frozenset({"client_address"}),
+    "network": frozenset({"client_address"}),
+    "asn": frozenset({"client_address"}),
+    "host": frozenset({"client_address", "helo_name"}),
+    "domain": frozenset({"client_address", "helo_name", "sender"}),
+    "login": frozenset({"sasl_username"}),
+}
+"""The facts that a key is made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Verified organizational domains, each empty when there is none."""
+
+    host: str = ""
+    domain: str = ""
+
+
+async def host_of(mail: Mail, tools: Tools) -> str:
+    """The organizational domain of the client's verified name, or empty. Reads FACTS['host'].
+
+    The name is that of the reverse DNS, else the HELO name if that resolves to the client.
+    """
+    named = await iprev(mail, tools)
+    if named.kind == "pass":
+        return _owner(named.name, mail.client_address)
+    return await tools.once_for_client("helo host", lambda: _helo_host(mail, tools))
+
+
+async def domain_of(mail: Mail, tools: Tools) -> str:
+    """The organizational domain of the sender if the client may speak for it. Reads FACTS['domain']."""
+    org = _sender_org(mail)
+    if not org:
+        return ""
+    if await host_of(mail, tools) == org:
+        return org
+    return org if (await spf(mail, tools)).trustworthy else ""
+
+
+def known(mail: Mail, tools: Tools) -> Identity:
+    """The same from what was looked up for this message already; nothing is asked."""
+    named: Iprev | None = tools.made("iprev")
+    if named is not None and named.kind == "pass":
+        host = _owner(named.name, mail.client_address)
+    else:
+        host = tools.made("helo host") or ""
+    org = _sender_org(mail)
+    if not org or host == org:
+        return Identity(host, org)
+    result: SpfResult | None = tools.made("spf")
+    return Identity(host, org if result is not None and result.trustworthy else "")
+
+
+def rating_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
+    """The keys of the ratings of who is knocking, as far as they are `known`.
+
+    A login answers for itself alone: the line that its owner is on may be anybody's.
+    """
+    login = mail.known.get("sasl_username", "")
+    if login:
+        return (rating_key.key_of_login(login),)
+    address = mail.client_address
+    if address is None:
+        return ()
+    keys: tuple[str, ...] = rating_key.keys_of_address(address)
+    network = tools.networks.find(address)
+    if network is not None:
+        keys += (rating_key.key_of_asn(network.asn),)
+    who = known(mail, tools)
+    if who.host:
+        keys += (rating_key.key_of_host(who.host),)
+    if who.domain:
+        keys += (rating_key.key_of_domain(who.domain),)
+    return keys
+
+
+async def rating_key_of(of: Of, mail: Mail, tools: Tools) -> str:
+    """The one key `of` this kind, or empty; looks up what it takes."""
+    match of:
+        case "login":
+            return rating_key.key_of_login(mail.sasl_username) if mail.sasl_username else ""
+        case "host":
+            host = await host_of(mail, tools)
+            return rating_key.key_of_host(host) if host else ""
+        case "domain":
+            domain = await domain_of(mail, tools)
+            return rating_key.key_of_domain(domain) if domain else ""
+    address = mail.client_address
+    if address is None:
+        return ""
+    if of == "asn":
+        network = tools.networks.find(address)
+        return rating_key.key_of_asn(network.asn) if network is not None else ""
+    return rating_key.keys_of_address(address)[0 if of == "client" else 1]
+
+
+async def greylist_key(mail: Mail, tools: Tools) -> str:
+    """By what a client is known when it comes again, perhaps from another address of its pool.
+
+    `host:`, else `domain:`, else its /24 or /64. Empty for mail that came by sendmail(1).
+    """
+    address = mail.client_address
+    if address is None:
+        return ""
+    host = await host_of(mail, tools)
+    if host:
+        return f"host:{host}"
+    domain = await domain_of(mail, tools)
+    return f"domain:{domain}" if domain else f"network:{cidr_of(address)}"
+
+
+async def _helo_host(mail: Mail, tools: Tools) -> str:
+    address, helo = mail.client_address, mail.helo_name
+    name = normal_domain(helo) if "." in helo else None
+    if address is None or name is None or name[0] == "[" or name.rpartition(".")[2].isdigit():
+        return ""
+    look = tools.dns.a if address.version == 4 else tools.dns.aaaa
+    answer = await look(name)
+    if not isinstance(answer, Records) or str(address) not in answer.values:
+        return ""
+    return _owner(name, address)
+
+
+def _owner(name: str, address: IPAddress | None) -> str:
+    """Whom a verified host name belongs to; empty for one that a provider gave to a customer's line.
+
+    Also where the customer greets with it: the provider does not answer for what its customers send.
+    """
+    if address is None or how_generic(name, address).grade >= Grade.LIKELY:
+        return ""
+    return org_domain(name)
+
+
+def _sender_org(mail: Mail) -> str:
+    sender = mail.known.get("sender")
+    if sender is None or sender.domain is None or sender.has_literal:
+        return ""
+    return org_domain(sender.domain)
