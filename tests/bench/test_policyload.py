@@ -5,6 +5,8 @@ import shutil
 import socketserver
 import subprocess
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,10 @@ class Service(socketserver.ThreadingUnixStreamServer):
         super().__init__(path, Connection)
         self.answers = answers
         self.asked: list[str] = []
+        self.by_connection: Counter[int] = Counter()
+
+    def hold_back(self) -> None:
+        """Wait before an answer."""
 
 
 class Connection(socketserver.StreamRequestHandler):
@@ -44,7 +50,9 @@ class Connection(socketserver.StreamRequestHandler):
                 lines.append(line)
                 continue
             self.server.asked.append(b"".join(lines).decode())
+            self.server.by_connection[id(self)] += 1
             lines.clear()
+            self.server.hold_back()
             answer = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
             if not answer:
                 return
@@ -53,7 +61,13 @@ class Connection(socketserver.StreamRequestHandler):
 
 @contextmanager
 def service(tmp_path: Path, *answers: bytes) -> Iterator[Service]:
-    with Service(str(tmp_path / "s"), list(answers)) as server:
+    with serving(Service(str(tmp_path / "s"), list(answers))) as server:
+        yield server
+
+
+@contextmanager
+def serving(server: Service) -> Iterator[Service]:
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -63,11 +77,15 @@ def service(tmp_path: Path, *answers: bytes) -> Iterator[Service]:
             thread.join()
 
 
-def load(programs: Programs, tmp_path: Path, requests: str, *options: str) -> dict[str, Any]:
+def output(programs: Programs, tmp_path: Path, requests: str, *options: str) -> list[str]:
     (tmp_path / "requests").write_text(requests)
     command = [programs.policyload(), "--address", f"unix:{tmp_path / 's'}", "--file", tmp_path / "requests"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30)
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()
+
+
+def load(programs: Programs, tmp_path: Path, requests: str, *options: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(output(programs, tmp_path, requests, *options)[-1])
     return report
 
 
@@ -113,6 +131,59 @@ def test_with_a_rate_it_does_not_go_faster(programs: Programs, tmp_path: Path) -
         report = load(programs, tmp_path, ONE, "--requests", "50", "--rate", "200")
     assert report["done"] == 50
     assert report["seconds"] >= 0.24  # the last is due at 49/200 s
+
+
+class Stalling(Service):
+    """Answers nothing for a while after the 20th request, as a service that syncs its disk."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__(path, [b"action=DUNNO\n\n"])
+        self.stall = seconds
+        self.until = 0.0
+        self.lock = threading.Lock()
+
+    def hold_back(self) -> None:
+        with self.lock:
+            if len(self.asked) == 20:
+                self.until = time.monotonic() + self.stall
+        while (left := self.until - time.monotonic()) > 0:
+            time.sleep(left)
+
+
+def test_a_stall_counts_for_all_that_were_due_meanwhile(programs: Programs, tmp_path: Path) -> None:
+    with serving(Stalling(str(tmp_path / "s"), 0.5)):
+        report = load(programs, tmp_path, ONE, "--rate", "200", "--requests", "200", "--connections", "2")
+    # 100 of the 200 were due while nothing was answered, though only two could be asked.
+    assert report["late"] >= 80
+    assert report["p50_ms"] < report["p90_ms"]
+    assert 250 <= report["p90_ms"] <= report["p99_ms"] <= report["p999_ms"] <= report["max_ms"] <= 2000
+
+
+def test_all_that_were_due_are_asked_though_the_time_is_over(programs: Programs, tmp_path: Path) -> None:
+    with serving(Stalling(str(tmp_path / "s"), 1.5)):
+        report = load(programs, tmp_path, ONE, "--rate", "50", "--seconds", "1", "--connections", "2")
+    assert report["done"] == 50
+    assert report["unanswered"] == 0
+    assert report["max_ms"] >= 1000
+
+
+def test_what_has_no_answer_is_told(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n", b"", b"action=DUNNO\n\n"):
+        report = load(programs, tmp_path, ONE, "--rate", "100", "--requests", "10", "--connections", "1")
+    assert (report["done"], report["trouble"], report["unanswered"]) == (9, 1, 1)
+
+
+def test_an_open_loop_uses_all_connections_in_turn(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n") as server:
+        load(programs, tmp_path, ONE, "--rate", "200", "--requests", "40", "--connections", "4")
+    assert sorted(server.by_connection.values()) == [10, 10, 10, 10]
+
+
+def test_it_tells_of_each_second(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n"):
+        lines = output(programs, tmp_path, ONE, "--rate", "100", "--seconds", "3", "--every", "1")
+    said = [line.split()[2] for line in lines if line.startswith("so far ")]
+    assert said[:2] == ["1", "2"]
 
 
 def test_the_warm_up_is_not_counted(programs: Programs, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab.bench.contender import Reading
@@ -35,7 +35,19 @@ def measured(command: Sequence[str], roots: Sequence[int]) -> Reading:
     )
 
 
-def _counted(command: Sequence[str], roots: Sequence[int]) -> tuple[dict[str, Any], float]:
+def watched(
+    command: Sequence[str], roots: Sequence[int], tell: Callable[[float, float, float], None]
+) -> tuple[dict[str, Any], float]:
+    """The report of a load with `--every`, and the CPU seconds of the contender in the counted time.
+
+    `tell(seconds, p99 ms, max ms)` is called for each stretch.
+    """
+    return _counted(command, roots, tell)
+
+
+def _counted(
+    command: Sequence[str], roots: Sequence[int], tell: Callable[[float, float, float], None] | None = None
+) -> tuple[dict[str, Any], float]:
     before = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
         assert load.stdout is not None and load.stderr is not None
@@ -43,5 +55,9 @@ def _counted(command: Sequence[str], roots: Sequence[int]) -> tuple[dict[str, An
             if line.startswith("{"):
                 answer: dict[str, Any] = json.loads(line)
                 return answer, cpu_seconds(roots) - before
-            before = cpu_seconds(roots)  # it says `counting`
+            if line.startswith("so far ") and tell is not None:
+                seconds, p99, longest = map(float, line.split()[2:])
+                tell(seconds, p99, longest)
+            elif line.startswith("counting"):
+                before = cpu_seconds(roots)
         raise LoadFailed(load.stderr.read().strip() or "it said nothing")

@@ -4,11 +4,14 @@
  * the number of the request in hex: put one into `instance`, and one into `sender` for a sender
  * never seen before. Requests are taken in turn, each connection has one under way (as Postfix).
  *
- * With --rate, request n is due at n/rate seconds and its latency counts from then, so that a
- * service that stalls is not flattered by the requests that were held back meanwhile.
+ * With --rate, request n is due at n/rate seconds on one of the connections, and its latency counts
+ * from then, so that a service that stalls is not flattered by the requests that were held back
+ * meanwhile. All that are due before the end are asked, however late; `late` counts those that no
+ * connection was free for within 1 ms, `unanswered` those without an answer 10 s after the end.
  *
  * With --warm-up, that many seconds of the same load on the same connections come first, are not
- * counted, and a line `counting` is printed when they are over.
+ * counted, and a line `counting` is printed when they are over. With --every N, a line
+ * `so far SECONDS P99_MS MAX_MS` is printed for each N seconds that were counted.
  *
  * Prints one line of JSON. A closed connection or an answer without `action=` counts as trouble;
  * exit status 1 if there was nothing but trouble.
@@ -23,6 +26,8 @@
 #define LARGEST_REQUEST 8192
 #define LARGEST_ANSWER 8192
 #define KINDS 24
+#define LATE 1000000u           /* ns */
+#define PATIENCE 10000000000u   /* ns after the end */
 
 struct connection {
     int fd, busy;
@@ -35,13 +40,13 @@ static struct {
     struct address address;
     struct text *requests;
     size_t request_count;
-    uint64_t first, asked, wanted, began, started, ends, warm_until;
+    uint64_t first, asked, wanted, began, started, ends, warm_until, every, next_tick;
     double rate;
     int epoll;
     struct connection *connections;
-    unsigned connection_count, open;
-    struct histogram latency;
-    uint64_t answers, trouble;
+    unsigned connection_count, turn;
+    struct histogram latency, lately;
+    uint64_t answers, trouble, heard, late;
     struct { char word[32]; uint64_t count; } kind[KINDS];
     unsigned kinds;
 } load;
@@ -106,10 +111,10 @@ static void send_rest(struct connection *c)
     }
 }
 
-/* All has been asked, or the time is over. */
+/* All has been asked, or the time is over. With a rate the number is what ends it. */
 static int is_over(uint64_t now)
 {
-    return load.asked >= load.wanted || now >= load.ends;
+    return load.asked >= load.wanted || (load.rate == 0 && now >= load.ends);
 }
 
 static uint64_t due(uint64_t number)
@@ -123,10 +128,12 @@ static void ask(struct connection *c, uint64_t now)
     c->busy = 0;
     if (is_over(now) || (load.rate > 0 && due(load.asked) > now))
         return;
+    c->began = load.rate > 0 ? due(load.asked) : now;
+    if (c->began >= load.warm_until && now - c->began > LATE)
+        load.late++;
     const struct text *request = &load.requests[(load.first + load.asked) % load.request_count];
     memcpy(c->request, request->bytes, request->length);
     text_patch(request, c->request, load.first + load.asked);
-    c->began = load.rate > 0 ? due(load.asked) : now;
     load.asked++;
     c->to_send = request->length;
     c->sent = c->received = 0;
@@ -154,6 +161,20 @@ static void count_kind(const char *answer)
     }
 }
 
+static void count(const struct connection *c, uint64_t now)
+{
+    load.heard++;
+    if (strncmp(c->answer, "action=", 7) != 0) {
+        load.trouble++;
+        return;
+    }
+    count_kind(c->answer);
+    load.answers++;
+    histogram_add(&load.latency, now - c->began);
+    if (load.every)
+        histogram_add(&load.lately, now - c->began);
+}
+
 static void hear(struct connection *c)
 {
     ssize_t n = recv(c->fd, c->answer + c->received, LARGEST_ANSWER - 1 - c->received, 0);
@@ -171,18 +192,12 @@ static void hear(struct connection *c)
         return;
     }
     uint64_t now = now_ns();
-    if (now < load.warm_until) {
+    if ((load.rate > 0 ? c->began : now) >= load.warm_until)
+        count(c, now);
+    if (load.rate > 0)
+        c->busy = 0;            /* the next one that is due goes to whose turn it is */
+    else
         ask(c, now);
-        return;
-    }
-    if (strncmp(c->answer, "action=", 7) == 0) {
-        count_kind(c->answer);
-        load.answers++;
-        histogram_add(&load.latency, now - c->began);
-    } else {
-        load.trouble++;
-    }
-    ask(c, now);
 }
 
 static int anyone_busy(void)
@@ -196,25 +211,43 @@ static int anyone_busy(void)
 /* The warm-up is over: what happened in it never was. */
 static void start_counting(uint64_t now)
 {
-    load.warm_until = 0;
     load.trouble = 0;
     load.started = now;
+    load.next_tick = now + load.every;
     printf("counting\n");
     fflush(stdout);
+}
+
+static void tick(uint64_t now)
+{
+    printf("so far %.0f %.4f %.4f\n", (double) (now - load.started) / 1e9, percentile_ms(&load.lately, 0.99),
+           (double) load.lately.longest / 1e6);
+    fflush(stdout);
+    memset(&load.lately, 0, sizeof load.lately);
+    load.next_tick += load.every;
 }
 
 static void run(void)
 {
     struct epoll_event event[256];
-    load.began = load.started = now_ns();
-    uint64_t give_up = load.ends == UINT64_MAX ? UINT64_MAX : load.ends + 10000000000u;
-    for (;;) {
+    uint64_t give_up = load.ends == UINT64_MAX ? UINT64_MAX : load.ends + PATIENCE;
+    for (int counting = 0;;) {
         uint64_t now = now_ns();
-        if (load.warm_until && now >= load.warm_until)
+        if (!counting && now >= load.warm_until) {
+            counting = 1;
             start_counting(now);
-        for (unsigned i = 0; i < load.connection_count; i++)
-            if (!load.connections[i].busy)
-                ask(&load.connections[i], now);
+        }
+        if (counting && load.every && now >= load.next_tick)
+            tick(now);
+        for (unsigned i = 0, turn = load.turn; i < load.connection_count; i++) {
+            struct connection *c = &load.connections[turn];
+            turn = (turn + 1) % load.connection_count;
+            if (!c->busy) {
+                ask(c, now);
+                if (c->busy)
+                    load.turn = turn;
+            }
+        }
         if ((is_over(now) && !anyone_busy()) || now >= give_up)
             return;
         /* It spins: it has a core of its own, and a service should not pay for waking us with each answer. */
@@ -232,14 +265,31 @@ static void run(void)
     }
 }
 
+/* Requests that were due in the counted time and have no answer: of an open loop only. */
+static uint64_t unanswered(void)
+{
+    if (load.rate == 0)
+        return 0;
+    uint64_t before = 0;
+    while (before < load.wanted && due(before) < load.warm_until)
+        before++;
+    return load.wanted - before - load.heard;
+}
+
 static void report(void)
 {
     double seconds = (double) (now_ns() - load.started) / 1e9;
-    printf("{\"done\": %llu, \"trouble\": %llu, \"seconds\": %.6f, \"rate\": %.1f, "
-           "\"p50_ms\": %.4f, \"p99_ms\": %.4f, \"max_ms\": %.4f, \"next\": %llu, \"kinds\": {",
+    static const struct { const char *name; double share; } at[] = {
+        { "p50_ms", 0.5 }, { "p90_ms", 0.9 }, { "p99_ms", 0.99 }, { "p999_ms", 0.999 },
+    };
+    printf("{\"done\": %llu, \"trouble\": %llu, \"seconds\": %.6f, \"rate\": %.1f, ",
            (unsigned long long) load.answers, (unsigned long long) load.trouble, seconds,
-           (double) load.answers / seconds, percentile_ms(&load.latency, 0.5), percentile_ms(&load.latency, 0.99),
-           (double) load.latency.longest / 1e6, (unsigned long long) (load.first + load.asked));
+           (double) load.answers / seconds);
+    for (unsigned p = 0; p < sizeof at / sizeof *at; p++)
+        printf("\"%s\": %.4f, ", at[p].name, percentile_ms(&load.latency, at[p].share));
+    printf("\"max_ms\": %.4f, \"late\": %llu, \"unanswered\": %llu, \"next\": %llu, \"kinds\": {",
+           (double) load.latency.longest / 1e6, (unsigned long long) load.late,
+           (unsigned long long) unanswered(), (unsigned long long) (load.first + load.asked));
     for (unsigned k = 0; k < load.kinds; k++) {
         printf("%s\"", k ? ", " : "");
         for (const char *c = load.kind[k].word; *c; c++)
@@ -252,7 +302,7 @@ static void report(void)
 static void usage(void)
 {
     fprintf(stderr, "policyload --address unix:PATH|inet:IP:PORT --file REQUESTS [--connections N]\n"
-                    "    [--requests N] [--seconds S] [--rate N] [--first N] [--core N] [--warm-up S]\n");
+                    "    [--requests N] [--seconds S] [--rate N] [--first N] [--core N] [--warm-up S] [--every S]\n");
     exit(2);
 }
 
@@ -261,7 +311,7 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         { "address", 1, 0, 'a' }, { "file", 1, 0, 'f' }, { "connections", 1, 0, 'n' }, { "requests", 1, 0, 'r' },
         { "seconds", 1, 0, 's' }, { "rate", 1, 0, 'R' }, { "first", 1, 0, 'i' }, { "core", 1, 0, 'c' },
-        { "warm-up", 1, 0, 'w' }, { 0 },
+        { "warm-up", 1, 0, 'w' }, { "every", 1, 0, 'e' }, { 0 },
     };
     const char *address = NULL, *file = NULL;
     long seconds = 0, warm_up = 0;
@@ -278,6 +328,7 @@ int main(int argc, char **argv)
         case 'i': load.first = (uint64_t) number_option(optarg); break;
         case 'c': pin_to_core((int) number_option(optarg)); break;
         case 'w': warm_up = number_option(optarg); break;
+        case 'e': load.every = (uint64_t) number_option(optarg) * 1000000000u; break;
         default: usage();
         }
     }
@@ -291,9 +342,11 @@ int main(int argc, char **argv)
         die("start");
     for (unsigned i = 0; i < load.connection_count; i++)
         open_connection(&load.connections[i]);
-    if (warm_up)
-        load.warm_until = now_ns() + (uint64_t) warm_up * 1000000000u;
-    load.ends = seconds ? now_ns() + (uint64_t) (warm_up + seconds) * 1000000000u : UINT64_MAX;
+    load.began = now_ns();
+    load.warm_until = load.began + (uint64_t) warm_up * 1000000000u;
+    load.ends = seconds ? load.began + (uint64_t) (warm_up + seconds) * 1000000000u : UINT64_MAX;
+    if (load.rate > 0 && seconds && load.wanted > (uint64_t) (load.rate * (double) (warm_up + seconds)))
+        load.wanted = (uint64_t) (load.rate * (double) (warm_up + seconds));
     run();
     report();
     return load.answers == 0;
