@@ -79,7 +79,8 @@ def serving(server: Service) -> Iterator[Service]:
 
 def output(programs: Programs, tmp_path: Path, requests: str, *options: str) -> list[str]:
     (tmp_path / "requests").write_text(requests)
-    command = [programs.policyload(), "--address", f"unix:{tmp_path / 's'}", "--file", tmp_path / "requests"]
+    command = [str(programs.policyload()), "--address", f"unix:{tmp_path / 's'}"]
+    command += ["--file", str(tmp_path / "requests")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30)
     return done.stdout.splitlines()
 
@@ -177,6 +178,24 @@ def test_an_open_loop_uses_all_connections_in_turn(programs: Programs, tmp_path:
     with service(tmp_path, b"action=DUNNO\n\n") as server:
         load(programs, tmp_path, ONE, "--rate", "200", "--requests", "40", "--connections", "4")
     assert sorted(server.by_connection.values()) == [10, 10, 10, 10]
+
+
+SEVERAL = f"rcpt=1 {MARK}\n\n+\nrcpt=2 {MARK}\n\n+\nrcpt=3 {MARK}\n\nrcpt=only {MARK}\n\n"
+
+
+def test_recipients_of_a_message_are_asked_one_after_the_other(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n") as server:
+        report = load(programs, tmp_path, SEVERAL, "--requests", "8", "--connections", "1")
+    numbers = [(1, 0), (2, 0), (3, 0), ("only", 3), (1, 4), (2, 4), (3, 4), ("only", 7)]
+    assert server.asked == [f"rcpt={which} {number:012x}\n" for which, number in numbers]
+    assert report["done"] == 8
+
+
+def test_recipients_of_a_message_share_a_connection(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n") as server:
+        report = load(programs, tmp_path, SEVERAL, "--rate", "200", "--requests", "40", "--connections", "2")
+    assert sorted(server.by_connection.values()) == [10, 30]  # messages in turn, each whole
+    assert (report["done"], report["unanswered"]) == (40, 0)
 
 
 def test_it_tells_of_each_second(programs: Programs, tmp_path: Path) -> None:

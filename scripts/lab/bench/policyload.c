@@ -2,7 +2,9 @@
  *
  * The file holds prepared requests, each ended by an empty line. Marks (twelve '@') in them become
  * the number of the request in hex: put one into `instance`, and one into `sender` for a sender
- * never seen before. Requests are taken in turn, each connection has one under way (as Postfix).
+ * never seen before. Requests are taken in turn, each connection has one under way (as Postfix). One
+ * that begins with a line `+` is about the next recipient of the message before: it has the same
+ * number, and follows on the same connection as soon as the answer is there.
  *
  * With --rate, request n is due at n/rate seconds on one of the connections, and its latency counts
  * from then, so that a service that stalls is not flattered by the requests that were held back
@@ -29,8 +31,15 @@
 #define LATE 1000000u           /* ns */
 #define PATIENCE 10000000000u   /* ns after the end */
 
+struct request {
+    struct text text;
+    unsigned more;              /* requests of the same message that follow */
+};
+
 struct connection {
-    int fd, busy;
+    int fd, busy, counts;
+    size_t at;                  /* the request under way */
+    uint64_t number;
     size_t sent, to_send, received;
     uint64_t began;
     char request[LARGEST_REQUEST], answer[LARGEST_ANSWER];
@@ -38,7 +47,7 @@ struct connection {
 
 static struct {
     struct address address;
-    struct text *requests;
+    struct request *requests;
     size_t request_count;
     uint64_t first, asked, wanted, began, started, ends, warm_until, every, next_tick;
     double rate;
@@ -46,10 +55,21 @@ static struct {
     struct connection *connections;
     unsigned connection_count, turn;
     struct histogram latency, lately;
-    uint64_t answers, trouble, heard, late;
+    uint64_t answers, trouble, heard, late, counted;
     struct { char word[32]; uint64_t count; } kind[KINDS];
     unsigned kinds;
 } load;
+
+/* All requests of the message that was read last have one more behind them. */
+static void add_recipient(void)
+{
+    size_t i = load.request_count;
+    if (i == 0)
+        die("the file begins with a next recipient");
+    do
+        load.requests[--i].more++;
+    while (i > 0 && load.requests[i - 1].more > 0);
+}
 
 static void read_requests(const char *path)
 {
@@ -62,12 +82,17 @@ static void read_requests(const char *path)
             if (load.requests == NULL)
                 die("memory");
         }
-        struct text *request = &load.requests[load.request_count++];
-        request->bytes = at;
-        request->length = (size_t) (blank + 2 - at);
-        if (request->length > LARGEST_REQUEST)
+        if (memcmp(at, "+\n", 2) == 0) {
+            at += 2;
+            add_recipient();
+        }
+        struct request *request = &load.requests[load.request_count++];
+        request->more = 0;
+        request->text.bytes = at;
+        request->text.length = (size_t) (blank + 2 - at);
+        if (request->text.length > LARGEST_REQUEST)
             die("a request is too large");
-        text_find_marks(request);
+        text_find_marks(&request->text);
         at = blank + 2;
     }
     if (load.request_count == 0)
@@ -122,23 +147,48 @@ static uint64_t due(uint64_t number)
     return load.began + (uint64_t) ((double) number * 1e9 / load.rate);
 }
 
-/* Ask the next request, if one is due. */
+static void put(struct connection *c)
+{
+    const struct text *request = &load.requests[c->at].text;
+    memcpy(c->request, request->bytes, request->length);
+    text_patch(request, c->request, c->number);
+    c->to_send = request->length;
+    c->sent = c->received = 0;
+    c->busy = 1;
+    send_rest(c);
+}
+
+/* Ask the next message's first request, if it is due; those of its other recipients follow. */
 static void ask(struct connection *c, uint64_t now)
 {
     c->busy = 0;
     if (is_over(now) || (load.rate > 0 && due(load.asked) > now))
         return;
     c->began = load.rate > 0 ? due(load.asked) : now;
-    if (c->began >= load.warm_until && now - c->began > LATE)
-        load.late++;
-    const struct text *request = &load.requests[(load.first + load.asked) % load.request_count];
-    memcpy(c->request, request->bytes, request->length);
-    text_patch(request, c->request, load.first + load.asked);
-    load.asked++;
-    c->to_send = request->length;
-    c->sent = c->received = 0;
-    c->busy = 1;
-    send_rest(c);
+    c->at = (load.first + load.asked) % load.request_count;
+    c->number = load.first + load.asked;
+    c->counts = c->began >= load.warm_until;
+    unsigned requests = 1 + load.requests[c->at].more;
+    load.asked += requests;
+    if (c->counts) {
+        load.counted += requests;
+        load.late += now - c->began > LATE;
+    }
+    put(c);
+}
+
+/* The answer is there: ask about the next recipient, or the next message. */
+static void go_on(struct connection *c, uint64_t now)
+{
+    if (load.requests[c->at].more > 0) {
+        c->at++;
+        c->began = now;
+        put(c);
+    } else if (load.rate > 0) {
+        c->busy = 0;            /* the next one that is due goes to whose turn it is */
+    } else {
+        ask(c, now);
+    }
 }
 
 static void count_kind(const char *answer)
@@ -192,12 +242,9 @@ static void hear(struct connection *c)
         return;
     }
     uint64_t now = now_ns();
-    if ((load.rate > 0 ? c->began : now) >= load.warm_until)
+    if (load.rate > 0 ? c->counts : now >= load.warm_until)
         count(c, now);
-    if (load.rate > 0)
-        c->busy = 0;            /* the next one that is due goes to whose turn it is */
-    else
-        ask(c, now);
+    go_on(c, now);
 }
 
 static int anyone_busy(void)
@@ -270,10 +317,8 @@ static uint64_t unanswered(void)
 {
     if (load.rate == 0)
         return 0;
-    uint64_t before = 0;
-    while (before < load.wanted && due(before) < load.warm_until)
-        before++;
-    return load.wanted - before - load.heard;
+    uint64_t never_asked = load.wanted > load.asked ? load.wanted - load.asked : 0;
+    return load.counted + never_asked - load.heard;
 }
 
 static void report(void)
