@@ -23,7 +23,7 @@ from postward.store.generations import Generations
 from postward.store.kept import TROUBLE
 from postward.store.reader import Reader
 from postward.store.standing import Standing
-from postward.store.text import stored, stored_key
+from postward.store.text import MAX_KEY, stored, stored_key
 from postward.store.timeline import Timeline
 from postward.store.writer import Writer
 
@@ -65,6 +65,7 @@ _FORGET_CHANGES = (
 
 _ENTRY = struct.Struct("<ddqBd")
 """points, samples, updated, kind, when it was read (monotonic seconds); the reason follows."""
+_unpack = _ENTRY.unpack_from
 _NOT_THERE, _FREE, _PINNED = 0, 1, 2
 
 
@@ -112,8 +113,8 @@ class SqliteRatings:
         at = self._timeline.milliseconds(now)
         reason = stored(reason, standing.MAX_REASON)
         event = standing.one(points, at, reason)
-        told = (self._change(now, at, points, reason, standing.BY_ITSELF),) if event.reason else ()
-        noted = Noted(event, told)
+        worth = abs(points) >= standing.WORTH_TELLING
+        noted = Noted(event, (self._change(now, at, points, reason, standing.BY_ITSELF),) if worth else ())
         for key in map(stored_key, keys):
             mark = hash(key)
             entry = self._entries.get(mark)
@@ -130,12 +131,17 @@ class SqliteRatings:
         shift = round(now * 1000) - at
         stale = max(self._changes.since[RATINGS], present - FRESH)
         ratings: list[Rating | None] = []
-        for key in map(stored_key, keys):
+        for key in keys:
+            if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):
+                key = stored_key(key)
             entry = self._entries.get(hash(key))
-            held, read = _opened(entry)
-            if entry is None or read < stale:
+            if entry is None or (opened := _unpack(entry))[4] < stale:
                 held = await self._read(key, entry, present)
-            ratings.append(None if held is None else standing.shown(key, held, at, shift, self._half))
+                ratings.append(held and standing.shown(key, held, at, shift, self._half))
+            elif opened[3] == _NOT_THERE:
+                ratings.append(None)
+            else:
+                ratings.append(standing.shown(key, _standing(entry, opened), at, shift, self._half))
         return tuple(ratings)
 
     async def set(self, key: str, points: float, *, now: float, by: str, reason: str) -> Rating:
@@ -146,7 +152,7 @@ class SqliteRatings:
 
         def write(connection: sqlite3.Connection) -> Standing:
             row = connection.execute(_FIND, (key,)).fetchone()
-            pinned = standing.pin(row and _standing(row), points, at, reason, self._half)
+            pinned = standing.pin(row and _from_row(row), points, at, reason, self._half)
             self._write_rows(connection, {key: pinned})
             _tell_changes(connection, {key: (change._replace(points=pinned.points),)})
             tell(connection, RATINGS)
@@ -170,7 +176,7 @@ class SqliteRatings:
                 return False
             connection.execute(_DELETE, (key,))
             tell(connection, RATINGS)
-            if standing.shown(key, _standing(row), at, 0, self._half) is None:
+            if standing.shown(key, _from_row(row), at, 0, self._half) is None:
                 return False
             _tell_changes(connection, {key: (change,)})
             return True
@@ -188,7 +194,7 @@ class SqliteRatings:
         def worst(connection: sqlite3.Connection) -> list[Rating]:
             """All of them have to be looked at: each has faded for as long as nothing was added."""
             found = connection.execute(_ROWS, (prefix, len(prefix), prefix))
-            shown = (standing.shown(key, _standing(row), at, shift, self._half) for key, *row in found)
+            shown = (standing.shown(key, _from_row(row), at, shift, self._half) for key, *row in found)
             return heapq.nsmallest(
                 limit, (rating for rating in shown if rating is not None), key=lambda each: each.points
             )
@@ -225,7 +231,7 @@ class SqliteRatings:
             if entry is not None:
                 return _opened(entry)[0]
             rows = await self._reader.wait_for_rows(_FIND, (key,))
-        held = _standing(rows[0]) if rows else None
+        held = _from_row(rows[0]) if rows else None
         pending = self._behind.pending(key)
         if pending is not None:  # comes on top; when it is written, memory is told
             return standing.add(held, pending.added, self._half)
@@ -238,7 +244,7 @@ class SqliteRatings:
         return Noted(standing.add(older.added, newer.added, self._half), told)
 
     def write(self, connection: sqlite3.Connection, noted: Mapping[str, Noted]) -> dict[str, Standing]:
-        held = {key: _standing(row) for key, *row in rows_of(connection, _FIND_MANY, list(noted))}
+        held = {key: _from_row(row) for key, *row in rows_of(connection, _FIND_MANY, list(noted))}
         pinned = {key: row for key, row in held.items() if row.pinned}
         free = {key: note for key, note in noted.items() if key not in pinned}
         rows = {key: standing.add(held.get(key), note.added, self._half) for key, note in free.items()}
@@ -289,7 +295,7 @@ def forget(connection: sqlite3.Connection, at: int) -> bool:
 
 
 # --- Entries -------------------------------------------------------------------------------------
-def _standing(row: Sequence[Any]) -> Standing:
+def _from_row(row: Sequence[Any]) -> Standing:
     points, samples, updated, reason, pinned = row
     return Standing(points, samples, updated, reason, bool(pinned))
 
@@ -301,11 +307,14 @@ def _packed(held: Standing | None, read: float) -> bytes:
     return _ENTRY.pack(held.points, held.samples, held.updated, kind, read) + held.reason.encode("utf-8")
 
 
+def _standing(entry: bytes, opened: tuple[Any, ...]) -> Standing:
+    points, samples, updated, kind, _ = opened
+    return Standing(points, samples, updated, entry[_ENTRY.size :].decode("utf-8"), kind == _PINNED)
+
+
 def _opened(entry: bytes | None) -> tuple[Standing | None, float]:
     """What is known, None for nothing, and when it was read."""
     if entry is None:
         return None, 0.0
-    points, samples, updated, kind, read = _ENTRY.unpack_from(entry)
-    if kind == _NOT_THERE:
-        return None, read
-    return Standing(points, samples, updated, entry[_ENTRY.size :].decode("utf-8"), kind == _PINNED), read
+    opened = _unpack(entry)
+    return None if opened[3] == _NOT_THERE else _standing(entry, opened), opened[4]

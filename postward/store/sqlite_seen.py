@@ -97,7 +97,7 @@ class SqliteSeen:
         if entry is None:
             key = stored_key(key)
             entry = self._entries.get(hash(key))
-        if entry is None or self._stale(_unpack(entry)[6], present):
+        if entry is None or _unpack(entry)[6] < max(self._changes.since[SEEN], present - FRESH):
             entry = await self._read(key, entry, present)
         at = self._timeline.milliseconds(now)
         first, last, expires, times, _, _, _ = _unpack(entry)
@@ -133,9 +133,6 @@ class SqliteSeen:
         self._behind.flush()
 
     # --- Reading through -------------------------------------------------------------------------
-    def _stale(self, read: float, present: float) -> bool:
-        return read < self._changes.since[SEEN] or present - read > FRESH
-
     def _read_at_once(self, key: str) -> bytes | None:
         """What the file says, if it can be asked without waiting."""
         present = self._changes.look()

@@ -36,15 +36,13 @@ def add(held: Standing | None, more: Standing, half: float) -> Standing:
         return more._replace(points=_clamped(more.points))
     if held.pinned:
         return held
-    at = max(held.updated, more.updated)
-    old, new = _left(held, at, half), _left(more, at, half)
-    return Standing(
-        _clamped(held.points * old + more.points * new),
-        held.samples * old + more.samples * new,
-        at,
-        more.reason or held.reason,
-        False,
-    )
+    age = more.updated - held.updated
+    old, new = (0.5 ** (age / half), 1.0) if age >= 0 else (1.0, 0.5 ** (-age / half))
+    points = held.points * old + more.points * new
+    if not -MOST_POINTS <= points <= MOST_POINTS:
+        points = _clamped(points)
+    at = more.updated if age >= 0 else held.updated
+    return Standing(points, held.samples * old + more.samples * new, at, more.reason or held.reason, False)
 
 
 def pin(held: Standing | None, points: float, at: int, reason: str, half: float) -> Standing:

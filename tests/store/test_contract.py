@@ -1,8 +1,6 @@
-"""What every store must do, whatever it is made of. A new kind joins by one more line in `KINDS`."""
+"""What greylist and counters must do in every store."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,22 +8,9 @@ import pytest
 from postward.eager import Ready, start
 from postward.state import Count, Meeting, Window
 from postward.store.factory import OpenStore
-from postward.store.memory import MemoryStore
-from postward.store.sqlite import SqliteStore
 
 NOW = 1_800_000_000.0
 HOUR, DAY = 3_600, 86_400
-KINDS: dict[str, Callable[[Path], OpenStore]] = {
-    "memory": lambda path: MemoryStore(),
-    "sqlite": lambda path: SqliteStore(path / "state.db"),
-}
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
-    opened = KINDS[request.param](tmp_path)
-    yield opened
-    opened.close()
 
 
 async def meet(store: OpenStore, after: float, key: str = "key", **changed: float) -> Meeting:
@@ -327,96 +312,6 @@ def test_of_racing_hits_exactly_the_limit_is_granted(store: OpenStore) -> None:
 
     async def run() -> None:
         assert sum(await asyncio.gather(*map(asker, range(64)))) == 500
-
-    asyncio.run(run())
-
-
-# --- Holds ---------------------------------------------------------------------------------------
-def test_a_new_domain_waits(store: OpenStore) -> None:
-    async def run() -> None:
-        ticket = await store.holds.meet("Example.ORG", now=NOW, evidence="card", knock={})
-        assert (ticket.domain, ticket.verdict, ticket.opened) == ("example.org", "waiting", NOW)
-        assert (ticket.attempts, ticket.evidence) == (1, "card")
-
-    asyncio.run(run())
-
-
-def test_a_domain_that_waits_joins_its_ticket(store: OpenStore) -> None:
-    async def run() -> None:
-        first = await store.holds.meet("example.org", now=NOW, evidence="card", knock={})
-        second = await store.holds.meet("example.org", now=NOW + 60, evidence="other", knock={})
-        assert second.id == first.id
-        assert (second.opened, second.last_seen, second.attempts) == (NOW, NOW + 60, 2)
-        assert second.evidence == "card"
-
-    asyncio.run(run())
-
-
-def test_racing_meetings_open_one_ticket(store: OpenStore) -> None:
-    async def run() -> None:
-        met = await asyncio.gather(
-            *[store.holds.meet("example.org", now=NOW, evidence="", knock={}) for _ in range(64)]
-        )
-        assert len({each.id for each in met}) == 1
-        assert max(each.attempts for each in met) == 64
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("verdict", ["approved", "denied"])
-def test_a_decision_is_seen_at_the_next_meeting(store: OpenStore, verdict: str) -> None:
-    async def run() -> None:
-        ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
-        decided = await store.holds.decide(ticket.id, verdict, now=NOW + 1, by="root", note="asked them")
-        assert decided is not None
-        met = await store.holds.meet("example.org", now=NOW + 2, evidence="", knock={})
-        assert (met.verdict, met.decided_by, met.note) == (verdict, "root", "asked them")
-
-    asyncio.run(run())
-
-
-def test_a_decision_about_no_ticket_is_none(store: OpenStore) -> None:
-    assert asyncio.run(store.holds.decide("nothing", "approved", now=NOW, by="root", note="")) is None
-
-
-def test_an_unknown_verdict_is_refused(store: OpenStore) -> None:
-    with pytest.raises(ValueError, match="perhaps"):
-        asyncio.run(store.holds.decide("nothing", "perhaps", now=NOW, by="root", note=""))
-
-
-def test_a_ticket_is_found_by_id_and_by_domain(store: OpenStore) -> None:
-    async def run() -> None:
-        ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
-        assert await store.holds.find(ticket.id) == ticket
-        assert await store.holds.find("EXAMPLE.org") == ticket
-        assert await store.holds.find("example.com") is None
-
-    asyncio.run(run())
-
-
-def test_tickets_are_listed_newest_first(store: OpenStore) -> None:
-    async def run() -> None:
-        opened = [
-            await store.holds.meet(f"d{each}.example", now=NOW + each, evidence="", knock={}) for each in range(3)
-        ]
-        await store.holds.decide(opened[1].id, "approved", now=NOW, by="root", note="")
-        assert [each.domain for each in await store.holds.tickets()] == [
-            "d2.example",
-            "d1.example",
-            "d0.example",
-        ]
-        assert [each.domain for each in await store.holds.tickets("waiting")] == ["d2.example", "d0.example"]
-        assert [each.domain for each in await store.holds.tickets(limit=1)] == ["d2.example"]
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("text", ["\udcff\ud800", "a\0b", "x" * 100_000, "'; DROP TABLE tickets;--"])
-def test_any_text_is_evidence_and_note(store: OpenStore, text: str) -> None:
-    async def run() -> None:
-        ticket = await store.holds.meet("example.org", now=NOW, evidence=text, knock={})
-        assert await store.holds.decide(ticket.id, "denied", now=NOW, by=text, note=text) is not None
-        assert await store.holds.find("example.org") is not None
 
     asyncio.run(run())
 

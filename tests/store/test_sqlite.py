@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from postward.eager import Ready, start
-from postward.state import Count, Meeting, StoreDown, Window
+from postward.state import Count, Meeting, StoreDown, Ticket, Window
 from postward.store import sqlite_counters, sqlite_greylist, sqlite_holds
 from postward.store.hit_log import Hit, HitLog, Place
 from postward.store.sqlite import SqliteStore
@@ -41,6 +41,10 @@ async def meet(store: SqliteStore, after: float, key: str = "key") -> Meeting:
 
 async def hit(store: SqliteStore, after: float, key: str = "key", instance: str = "") -> tuple[Count, ...]:
     return await store.counters.hit(key, HOURLY, 1, now=NOW + after, instance=instance)
+
+
+async def hold(store: SqliteStore, domain: str = "example.org", after: float = 0) -> Ticket:
+    return await store.holds.meet(domain, now=NOW + after, evidence="", knock={})
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -254,7 +258,7 @@ def test_a_file_of_version_1_is_used_on(path: Path) -> None:
         with opened(path) as store:
             assert (await meet(store, 0, "known")).passed
             assert [each.used for each in await hit(store, 0, "busy")] == [1, 5]
-            assert (await store.holds.meet("example.org", now=NOW, evidence="", knock={})).verdict == "waiting"
+            assert (await hold(store, "example.org")).verdict == "waiting"
 
     asyncio.run(run())
 
@@ -274,7 +278,7 @@ def test_neither_a_new_key_nor_a_booking_waits(path: Path) -> None:
 def test_finding_a_ticket_does_not_wait(path: Path) -> None:
     async def run() -> None:
         with opened(path) as store:
-            ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
+            ticket = await hold(store, "example.org")
             assert isinstance(start(store.holds.find(ticket.id)), Ready)
 
     asyncio.run(run())
@@ -326,12 +330,12 @@ def test_a_clock_set_back_between_two_runs_moves_nothing(path: Path) -> None:
 def test_what_another_process_decides_counts_at_once(path: Path) -> None:
     async def run() -> None:
         with opened(path) as daemon, opened(path) as command:
-            ticket = await daemon.holds.meet("example.org", now=NOW, evidence="", knock={})
+            ticket = await hold(daemon, "example.org")
             assert await command.holds.decide(ticket.id, "approved", now=NOW, by="root", note="") is not None
             found = await daemon.holds.find("example.org")
             assert found is not None
             assert found.verdict == "approved"
-            assert (await daemon.holds.meet("example.org", now=NOW, evidence="", knock={})).verdict == "approved"
+            assert (await hold(daemon, "example.org")).verdict == "approved"
 
     asyncio.run(run())
 
@@ -339,9 +343,7 @@ def test_what_another_process_decides_counts_at_once(path: Path) -> None:
 def test_two_processes_open_one_ticket(path: Path) -> None:
     async def run() -> None:
         with opened(path) as one, opened(path) as other:
-            met = await asyncio.gather(
-                *[store.holds.meet("example.org", now=NOW, evidence="", knock={}) for store in (one, other) * 20]
-            )
+            met = await asyncio.gather(*[hold(store, "example.org") for store in (one, other) * 20])
             assert len({each.id for each in met}) == 1
             assert max(each.attempts for each in met) == 40
 
@@ -369,7 +371,7 @@ def test_who_may_not_count_may_do_all_else(path: Path) -> None:
             with pytest.raises(StoreDown):
                 await hit(other, 0)
             assert not (await meet(other, 0)).passed
-            assert (await other.holds.meet("example.org", now=NOW, evidence="", knock={})).attempts == 1
+            assert (await hold(other, "example.org")).attempts == 1
 
     asyncio.run(run())
 
@@ -387,7 +389,7 @@ def test_expired_rows_are_deleted(path: Path) -> None:
             for key in range(1_200):
                 await meet(store, 0, str(key))
             await hit(store, 0)
-            await store.holds.meet("example.org", now=NOW, evidence="", knock={})
+            await hold(store, "example.org")
             count = (
                 "SELECT (SELECT count(*) FROM greylist), (SELECT count(*) FROM counts),"
                 " (SELECT count(*) FROM tickets)"
@@ -403,8 +405,8 @@ def test_expired_rows_are_deleted(path: Path) -> None:
 def test_a_decided_ticket_is_kept_for_longer(path: Path) -> None:
     async def run() -> None:
         with opened(path) as store:
-            ticket = await store.holds.meet("example.org", now=NOW, evidence="", knock={})
-            await store.holds.meet("other.example", now=NOW, evidence="", knock={})
+            ticket = await hold(store, "example.org")
+            await hold(store, "other.example")
             await store.holds.decide(ticket.id, "denied", now=NOW, by="", note="")
             await meet(store, 399 * DAY, "later")
             chores_now(store)
@@ -440,10 +442,10 @@ def test_too_many_waiting_tickets_are_deleted(path: Path, monkeypatch: pytest.Mo
 
     async def run() -> None:
         with opened(path) as store:
-            approved = await store.holds.meet("kept.example", now=NOW, evidence="", knock={})
+            approved = await hold(store, "kept.example")
             await store.holds.decide(approved.id, "approved", now=NOW, by="", note="")
             for each in range(20):
-                await store.holds.meet(f"d{each}.example", now=NOW + each, evidence="", knock={})
+                await hold(store, f"d{each}.example", each)
             chores_now(store)
             waiting = "SELECT count(*) FROM tickets WHERE verdict = 'waiting'"
             await until(lambda: rows(path, waiting) in ([(5,)], [(4,)]))

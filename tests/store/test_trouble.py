@@ -121,6 +121,7 @@ def test_a_disk_that_hangs_is_told_in_time(store: SqliteStore, monkeypatch: pyte
     async def run() -> None:
         await hold(store)
         hanging = asyncio.ensure_future(store._writer.ask(lambda connection: free.wait(10)))
+        await asyncio.sleep(0)
         await refused_in_time(lambda: hold(store))
         with pytest.raises(StoreDown, match="no answer from the disk"):
             await hanging
