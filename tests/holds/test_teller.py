@@ -1,0 +1,94 @@
+"""Telling: pauses, failures, alarms."""
+
+import asyncio
+import logging
+
+import pytest
+
+from postward.holds.teller import Teller
+from postward.rules.hold import HoldPolicy
+from postward.tools import Tools
+from tests.holds.tickets import Told, find, kit, knock
+from tests.pretend import Clock
+
+
+def send(teller: Teller, tools: Tools, due: int = 1) -> None:
+    async def main() -> None:
+        teller.remind([(each, due) for each in await tools.store.holds.tickets("waiting")])
+        await teller.send(tools.store.holds, HoldPolicy())
+
+    asyncio.run(main())
+
+
+def pass_by(tools: Tools, seconds: float) -> None:
+    assert isinstance(tools.clock, Clock)
+    tools.clock.pass_by(seconds)
+
+
+def test_between_two_notices_there_is_a_pause() -> None:
+    tools, told = kit(), Told(pause=600)
+    teller = Teller([told], tools.clock)
+    for name in ("a.example", "b.example", "c.example"):
+        knock(tools, name)
+        send(teller, tools)
+    assert told.domains == [["a.example"]]
+    pass_by(tools, 600)
+    send(teller, tools)
+    assert [sorted(names) for names in told.domains[1:]] == [["b.example", "c.example"]]
+
+
+def test_what_failed_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    tools, told = kit(), Told()
+    teller = Teller([told], tools.clock)
+    knock(tools)
+    told.fails = "no route\x1b[2J"
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            send(teller, tools)
+            pass_by(tools, 61)
+    assert caplog.messages == ["notices by told fail, trying on: no route\\x1b[2J"]
+    assert find(tools).reminded == 0
+    told.fails = ""
+    send(teller, tools)
+    assert told.domains == [["new.example"]]
+    assert find(tools).reminded == 1
+
+
+def test_a_way_that_fails_does_not_hold_up_the_other() -> None:
+    tools, broken, whole = kit(), Told("broken"), Told("whole")
+    broken.fails = "x"
+    teller = Teller([broken, whole], tools.clock)
+    knock(tools)
+    send(teller, tools)
+    assert whole.domains == [["new.example"]]
+    broken.fails = ""
+    pass_by(tools, 61)
+    send(teller, tools)
+    assert broken.domains == whole.domains == [["new.example"]]
+
+
+def test_alarms_go_the_same_way() -> None:
+    tools, told = kit(), Told()
+    teller = Teller([told], tools.clock)
+    teller.tell("the list zen is off\r\nBcc: x")
+    send(teller, tools)
+    send(teller, tools)
+    [notice] = told.notices
+    assert notice.alarms == ("the list zen is off\\r\\nBcc: x",)
+
+
+def test_alarms_that_nobody_hears_do_not_fill_the_memory() -> None:
+    tools, told = kit(), Told()
+    teller = Teller([told], tools.clock)
+    for number in range(1_000):
+        teller.tell(f"alarm {number}")
+    send(teller, tools)
+    assert len(told.notices[0].alarms) == 100
+    assert told.notices[0].alarms[-1] == "alarm 999"
+
+
+def test_with_no_way_to_tell_nothing_is_noted() -> None:
+    tools = kit()
+    knock(tools)
+    send(Teller([], tools.clock), tools)
+    assert find(tools).reminded == 0
