@@ -14,7 +14,14 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from postward.store import sqlite_greylist, sqlite_holds, sqlite_ratings, sqlite_seen, sqlite_words
+from postward.store import (
+    rating_changes,
+    sqlite_greylist,
+    sqlite_holds,
+    sqlite_ratings,
+    sqlite_seen,
+    sqlite_words,
+)
 from postward.store.changes import Changes
 from postward.store.database import Database
 from postward.store.reader import Reader
@@ -32,7 +39,7 @@ _log = logging.getLogger("postward.store")
 
 _TIDY = 10.0
 """Seconds between two looks for what has expired."""
-_FORGETFUL = (sqlite_greylist, sqlite_holds, sqlite_words, sqlite_seen, sqlite_ratings)
+_FORGETFUL = (sqlite_greylist, sqlite_holds, sqlite_words, sqlite_seen, sqlite_ratings, rating_changes)
 
 
 class SqliteStore:

@@ -21,9 +21,10 @@ from postward.store.changes import RATINGS, Changes, tell
 from postward.store.database import Database, rows_of, write_rows
 from postward.store.generations import Generations
 from postward.store.kept import TROUBLE
+from postward.store.rating_changes import HISTORY, TOLD_AT_ONCE, Change, change_at, write_changes
 from postward.store.reader import Reader
 from postward.store.standing import Standing
-from postward.store.text import MAX_KEY, stored, stored_key
+from postward.store.text import stored, stored_key
 from postward.store.timeline import Timeline
 from postward.store.writer import Writer
 
@@ -31,13 +32,8 @@ MAX_ENTRIES = 100_000
 """Rows in memory; about 0.2 kB each."""
 MAX_ROWS = 1_000_000
 """Rows in the file; beyond that those that were not changed for the longest go early."""
-MAX_CHANGES = 200_000
-"""Changes told in all; beyond that the oldest go."""
-HISTORY = 50
-"""Changes told of one key."""
-KEEP_CHANGES = 400 * 86_400
 FRESH = 30.0
-_TOLD_AT_ONCE = 10
+_AT_ONCE = 10
 _MAX_BY = 100
 _AT_ONCE = 500
 _ANY_TIME = 2**61
@@ -49,34 +45,13 @@ _FIND_MANY = f"SELECT key, {_COLUMNS} FROM ratings WHERE key IN {{}}"  # noqa: S
 _ROWS = f"SELECT key, {_COLUMNS} FROM ratings WHERE key >= ? AND substr(key, 1, ?) = ?"  # noqa: S608  # this module's words
 _WRITE = f"INSERT OR REPLACE INTO ratings (key, {_COLUMNS}, expires) VALUES {{}}"  # noqa: S608  # this module's words
 _DELETE = "DELETE FROM ratings WHERE key = ?"
-_TELL = "INSERT INTO rating_changes (key, at, points, reason, made_by, expires) VALUES {}"
-_HISTORY = "SELECT at, points, reason, made_by FROM rating_changes WHERE key = ? ORDER BY number DESC LIMIT ?"
-_SHORTEN = (
-    "DELETE FROM rating_changes WHERE key = ? AND number <="
-    " (SELECT number FROM rating_changes WHERE key = ? ORDER BY number DESC LIMIT 1 OFFSET ?)"
-)
 _FORGET = (
     "DELETE FROM ratings WHERE key IN (SELECT key FROM ratings WHERE expires < ? ORDER BY expires LIMIT ?)"
 )
-_FORGET_CHANGES = (
-    "DELETE FROM rating_changes WHERE number IN"
-    " (SELECT number FROM rating_changes WHERE expires < ? ORDER BY expires LIMIT ?)"
-)
-
 _ENTRY = struct.Struct("<ddqBd")
 """points, samples, updated, kind, when it was read (monotonic seconds); the reason follows."""
 _unpack = _ENTRY.unpack_from
 _NOT_THERE, _FREE, _PINNED = 0, 1, 2
-
-
-class Change(NamedTuple):
-    """One change to tell; `at`: wall clock, `expires`: ms of the store's own time."""
-
-    at: float
-    points: float
-    reason: str
-    by: str
-    expires: int
 
 
 class Noted(NamedTuple):
@@ -114,7 +89,7 @@ class SqliteRatings:
         reason = stored(reason, standing.MAX_REASON)
         event = standing.one(points, at, reason)
         worth = abs(points) >= standing.WORTH_TELLING
-        noted = Noted(event, (self._change(now, at, points, reason, standing.BY_ITSELF),) if worth else ())
+        noted = Noted(event, (change_at(now, at, points, reason, standing.BY_ITSELF),) if worth else ())
         for key in map(stored_key, keys):
             mark = hash(key)
             entry = self._entries.get(mark)
@@ -131,9 +106,7 @@ class SqliteRatings:
         shift = round(now * 1000) - at
         stale = max(self._changes.since[RATINGS], present - FRESH)
         ratings: list[Rating | None] = []
-        for key in keys:
-            if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):
-                key = stored_key(key)
+        for key in map(stored_key, keys):
             entry = self._entries.get(hash(key))
             if entry is None or (opened := _unpack(entry))[4] < stale:
                 held = await self._read(key, entry, present)
@@ -148,13 +121,13 @@ class SqliteRatings:
         key, reason = stored_key(key), stored(reason, standing.MAX_REASON)
         await self._behind.settle()
         at = self._timeline.milliseconds(now)
-        change = self._change(now, at, points, reason, by)
+        change = change_at(now, at, points, reason, by)
 
         def write(connection: sqlite3.Connection) -> Standing:
             row = connection.execute(_FIND, (key,)).fetchone()
             pinned = standing.pin(row and _from_row(row), points, at, reason, self._half)
             self._write_rows(connection, {key: pinned})
-            _tell_changes(connection, {key: (change._replace(points=pinned.points),)})
+            write_changes(connection, {key: (change._replace(points=pinned.points),)})
             tell(connection, RATINGS)
             return pinned
 
@@ -168,7 +141,7 @@ class SqliteRatings:
         key = stored_key(key)
         await self._behind.settle()
         at = self._timeline.milliseconds(now)
-        change = self._change(now, at, 0.0, stored(reason, standing.MAX_REASON), by)
+        change = change_at(now, at, 0.0, stored(reason, standing.MAX_REASON), by)
 
         def delete(connection: sqlite3.Connection) -> bool:
             row = connection.execute(_FIND, (key,)).fetchone()
@@ -178,7 +151,7 @@ class SqliteRatings:
             tell(connection, RATINGS)
             if standing.shown(key, _from_row(row), at, 0, self._half) is None:
                 return False
-            _tell_changes(connection, {key: (change,)})
+            write_changes(connection, {key: (change,)})
             return True
 
         there = await self._writer.ask(delete, full=True)
@@ -211,15 +184,12 @@ class SqliteRatings:
     async def history(self, key: str, *, limit: int = 20) -> tuple[RatingChange, ...]:
         await self._behind.settle()
         return tuple(
-            [RatingChange(*row) for row in await self._reader.read(_HISTORY, (stored_key(key), limit))]
+            [RatingChange(*row) for row in await self._reader.read(HISTORY, (stored_key(key), limit))]
         )
 
     def flush(self) -> None:
         """Hand over what is not written yet; for a store that closes."""
         self._behind.flush()
-
-    def _change(self, now: float, at: int, points: float, reason: str, by: str) -> Change:
-        return Change(now, points, reason, stored(by, _MAX_BY), at + KEEP_CHANGES * 1000)
 
     # --- Reading through -------------------------------------------------------------------------
     async def _read(self, key: str, entry: bytes | None, present: float) -> Standing | None:
@@ -240,7 +210,7 @@ class SqliteRatings:
 
     # --- Writing behind --------------------------------------------------------------------------
     def add_up(self, older: Noted, newer: Noted) -> Noted:
-        told = (*older.told, *newer.told)[-_TOLD_AT_ONCE:] if newer.told else older.told
+        told = (*older.told, *newer.told)[-TOLD_AT_ONCE:] if newer.told else older.told
         return Noted(standing.add(older.added, newer.added, self._half), told)
 
     def write(self, connection: sqlite3.Connection, noted: Mapping[str, Noted]) -> dict[str, Standing]:
@@ -249,7 +219,7 @@ class SqliteRatings:
         free = {key: note for key, note in noted.items() if key not in pinned}
         rows = {key: standing.add(held.get(key), note.added, self._half) for key, note in free.items()}
         self._write_rows(connection, rows)
-        _tell_changes(connection, {key: note.told for key, note in free.items() if note.told})
+        write_changes(connection, {key: note.told for key, note in free.items() if note.told})
         return rows | pinned
 
     def written(self, rows: Mapping[str, Standing], read: float) -> None:
@@ -267,31 +237,13 @@ class SqliteRatings:
         write_rows(connection, _WRITE, values, 7)
 
 
-def _tell_changes(connection: sqlite3.Connection, told: Mapping[str, tuple[Change, ...]]) -> None:
-    values: list[object] = []
-    for key, changes in told.items():
-        for change in changes:
-            values.append(key)
-            values += change
-    write_rows(connection, _TELL, values, 6)
-    for key in told:
-        connection.execute(_SHORTEN, (key, key, HISTORY))
-
-
 def forget(connection: sqlite3.Connection, at: int) -> bool:
     """Delete some of what has expired at `at` (ms), or is too much; True when there may be more. A chore."""
-    more = False
-    for table, sql, most in (
-        ("ratings", _FORGET, MAX_ROWS),
-        ("rating_changes", _FORGET_CHANGES, MAX_CHANGES),
-    ):
-        gone = connection.execute(sql, (at, _AT_ONCE)).rowcount
-        if not gone:
-            (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  # one of two words
-            if rows > most:
-                gone = connection.execute(sql, (_ANY_TIME, min(_AT_ONCE, rows - most))).rowcount
-        more = more or gone == _AT_ONCE
-    return more
+    gone = connection.execute(_FORGET, (at, _AT_ONCE)).rowcount
+    if gone:
+        return gone == _AT_ONCE
+    (rows,) = connection.execute("SELECT count(*) FROM ratings").fetchone()
+    return rows > MAX_ROWS and connection.execute(_FORGET, (_ANY_TIME, _AT_ONCE)).rowcount > 0
 
 
 # --- Entries -------------------------------------------------------------------------------------
