@@ -8,6 +8,7 @@ too many listings in a row, bring the test forward. One alarm when a list goes, 
 import asyncio
 import logging
 import random
+import threading
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from postward.dnslists import selftest, statistics
 from postward.dnslists.definition import Definition
 from postward.dnslists.lists import AskedLists
-from postward.dnslists.selftest import Tested
+from postward.dnslists.selftest import Result
 from postward.dnslists.watched import Watched
 from postward.tools import Clock, Dns
 
@@ -73,6 +74,7 @@ class Guard:
         self._times: dict[Watched, _Times] = {}
         self._saved = clock.monotonic()
         self._unsaved = ""
+        self._saving = threading.Lock()
 
     async def run(self) -> None:
         """Watch until cancelled; then the numbers are saved a last time."""
@@ -111,7 +113,7 @@ class Guard:
 
     async def _probe(self, each: Watched) -> str:
         """The quick look; what it finds must be confirmed by the test."""
-        found = await selftest.probe(each.definition, self._dns, self._chance)
+        found = await selftest.quick(each.definition, self._dns, self._chance)
         self._times[each].probe = self._clock.monotonic() + PROBE
         return await self._test(each) if found.why and not found.silent else ""
 
@@ -119,7 +121,7 @@ class Guard:
         """Test a list and act on it; what a person should hear, or empty."""
         suspected, each.suspect = each.suspect, ""
         in_use = each.state.on or each.state.since == 0
-        found = await selftest.test(each.definition, self._dns, self._chance)
+        found = await selftest.full(each.definition, self._dns, self._chance)
         now, times, state = self._clock.monotonic(), self._times[each], each.state
         times.last = now
         times.probe = now + PROBE
@@ -133,7 +135,7 @@ class Guard:
         times.test = now + self._jittered(WHILE_OFF if found.why else EVERY)
         return self._went(each, found) if found.why else self._came(each)
 
-    def _went(self, each: Watched, found: Tested) -> str:
+    def _went(self, each: Watched, found: Result) -> str:
         state, name = each.state, each.definition.name
         if state.on or not state.since:
             state.since = self._clock.wall()
@@ -162,14 +164,17 @@ class Guard:
     def _save(self) -> None:
         """Write the file; one that cannot be written is said once, and tried again."""
         self._saved = self._clock.monotonic()
-        if self._file is None:
-            return
+        if self._file is not None:
+            with self._saving:  # at the end a thread may still be at it, with older numbers
+                self._write(self._file)
+
+    def _write(self, file: Path) -> None:
         states = {each.definition.name: each.state for each in self._lists.watched}
         try:
-            statistics.save(self._file, states)
+            statistics.save(file, states)
         except OSError as error:
             if error.strerror != self._unsaved:
                 self._unsaved = error.strerror or "error"
-                _log.warning("the numbers of DNS lists cannot be kept in %s: %s", self._file, error.strerror)
+                _log.warning("the numbers of DNS lists cannot be kept in %s: %s", file, error.strerror)
             return
         self._unsaved = ""

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postward.dnslists import answer, question
-from postward.dnslists.answer import Listed, Said, Silent
+from postward.dnslists.answer import Nonsense, Refused, Silent
 from postward.dnslists.definition import Definition
 from postward.dnslists.statistics import Step
 from postward.tools import Answer, Dns, NoData, NoName, Records, Trouble
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Result:
     """A self-test. `why` it failed, empty when it passed; `silent`: only because nothing answered."""
 
     steps: tuple[Step, ...]
@@ -25,15 +25,15 @@ class Tested:
     silent: bool = False
 
 
-async def test(definition: Definition, dns: Dns, chance: random.Random) -> Tested:
+async def full(definition: Definition, dns: Dns, chance: random.Random) -> Result:
     """All steps at the same time, each in the seconds that the list has; never raises."""
-    points = [(labels(point), True) for point in definition.listed]
-    points += [(labels(point), False) for point in definition.clear]
+    points = [(point, True) for point in definition.listed]
+    points += [(point, False) for point in definition.clear]
     points += [(point, False) for point in random_points(definition, chance)]
     return _result(await asyncio.gather(*(_step(definition, dns, point, wanted) for point, wanted in points)))
 
 
-async def probe(definition: Definition, dns: Dns, chance: random.Random) -> Tested:
+async def quick(definition: Definition, dns: Dns, chance: random.Random) -> Result:
     """Only that it does not list what no list has: a few queries, for between two tests."""
     points = random_points(definition, chance)
     return _result(await asyncio.gather(*(_step(definition, dns, point, False) for point in points)))
@@ -48,10 +48,10 @@ def labels(point: str) -> str:
 
 
 def random_points(definition: Definition, chance: random.Random) -> tuple[str, ...]:
-    """Labels that no list can have: an address of this host, a name that nobody made."""
+    """What no list can have: an address of this host, a name that nobody made."""
     points = []
     if "client" in definition.about:
-        points.append(f"{chance.randint(1, 254)}.{chance.randint(0, 255)}.{chance.randint(1, 254)}.127")
+        points.append(f"127.{chance.randint(1, 254)}.{chance.randint(0, 255)}.{chance.randint(1, 254)}")
     if definition.about != {"client"}:
         points.append(f"{chance.getrandbits(64):016x}.invalid")
     return tuple(points)
@@ -59,35 +59,37 @@ def random_points(definition: Definition, chance: random.Random) -> tuple[str, .
 
 async def _step(definition: Definition, dns: Dns, point: str, wanted: bool) -> tuple[Step, str, bool]:
     """The step, why it failed (empty: it did not), and whether that is for silence alone."""
-    said = await _ask(definition, dns, point)
-    shown = definition.shown(point)
-    text, why = _judged(definition, said, point, wanted)
-    return Step(shown, text, not why), why, isinstance(said, Trouble)
+    reply = await _ask(definition, dns, labels(point))
+    text, why = _judged(definition, reply, point, wanted)
+    return Step(definition.shown(labels(point)), text, not why), why, isinstance(reply, Trouble)
 
 
-async def _ask(definition: Definition, dns: Dns, point: str) -> Answer[str]:
+async def _ask(definition: Definition, dns: Dns, asked: str) -> Answer[str]:
     try:
         async with asyncio.timeout(definition.within):
-            return await dns.a(definition.asked(point))
+            return await dns.a(definition.asked(asked))
     except TimeoutError:
         return Trouble(f"no answer in {definition.within:g} s")
 
 
 def _judged(definition: Definition, reply: Answer[str], point: str, wanted: bool) -> tuple[str, str]:
     """What came, and why that is wrong (empty: it is right)."""
-    said: Said = answer.read(definition, reply)
+    said = answer.read(definition, reply)
     if isinstance(reply, NoName | NoData):
         return "not listed", f"{point} is not listed; is this still a list?" if wanted else ""
-    if not isinstance(said, Listed) and (why := getattr(said, "why", "")):
-        return why, f"{point}: {why}" if not isinstance(said, Silent) else why
-    assert isinstance(reply, Records)  # the fourth kind, Trouble, is silence
-    text = ", ".join(reply.values)
-    return text, "" if wanted else f"it lists {point}, which no list may: it lists everything"
+    if isinstance(said, Silent):
+        return said.why, said.why
+    if isinstance(said, Refused | Nonsense):
+        return said.why, f"{point}: {said.why}"
+    assert isinstance(reply, Records)  # what is no denial and no trouble
+    return ", ".join(
+        reply.values
+    ), "" if wanted else f"it lists {point}, which no list may: it lists everything"
 
 
-def _result(steps: Sequence[tuple[Step, str, bool]]) -> Tested:
+def _result(steps: Sequence[tuple[Step, str, bool]]) -> Result:
     """A wrong answer says more than none."""
     wrong = [why for _, why, silent in steps if why and not silent]
     silent = [why for _, why, silent in steps if why and silent]
     told = (wrong or silent or [""])[0]
-    return Tested(tuple(step for step, _, _ in steps), told, silent=bool(silent) and not wrong)
+    return Result(tuple(step for step, _, _ in steps), told, silent=bool(silent) and not wrong)
