@@ -109,7 +109,6 @@ class Rated:
 def _hit(reason: str, rating: Rating, score: float) -> Hit:
     why = printable(rating.reason, 200)
     values = {"rating": f"{rating.points:.1f}", "rating_of": rating.key, "rating_reason": why}
-    said = (
-        f"{rating.key} {rating.points:.1f} in {rating.samples:.0f} samples{' (set)' if rating.pinned else ''}"
-    )
+    rests_on = "set by a person" if rating.pinned else f"{rating.samples:.0f} samples"
+    said = f"{rating.key} {rating.points:.1f}, {rests_on}"
     return Hit(reason, f"{said}: {why}" if why else said, values, round(score, 2))

@@ -8,15 +8,15 @@ that of a sender whose domain vouches for the client, by SPF or by being the cli
 from dataclasses import dataclass
 from typing import Literal
 
-from postward.address import normal_domain
 from postward.derive import rating_key
 from postward.derive.generic_name import Grade, how_generic
+from postward.derive.greeting import Greeting, greeting
 from postward.derive.iprev import Iprev, iprev
 from postward.derive.orgdomain import org_domain
 from postward.derive.spf import SpfResult, spf
 from postward.mail import IPAddress, Mail
 from postward.network import cidr_of
-from postward.tools import Records, Tools
+from postward.tools import Tools
 
 Of = Literal["client", "network", "asn", "host", "domain", "login"]
 FACTS: dict[Of, frozenset[str]] = {
@@ -41,12 +41,13 @@ class Identity:
 async def host_of(mail: Mail, tools: Tools) -> str:
     """The organizational domain of the client's verified name, or empty. Reads FACTS['host'].
 
-    The name is that of the reverse DNS, else the HELO name if that resolves to the client.
+    The name is that of the reverse DNS, now or lately, else the HELO name if it leads to the client.
     """
-    named = await iprev(mail, tools)
-    if named.kind == "pass":
-        return _owner(named.name, mail.client_address)
-    return await tools.once_for_client("helo host", lambda: _helo_host(mail, tools))
+    name = _name(await iprev(mail, tools))
+    if not name:
+        met = await greeting(mail, tools)
+        name = met.name if met.kind == "own" else ""
+    return _owner(name, mail.client_address)
 
 
 async def domain_of(mail: Mail, tools: Tools) -> str:
@@ -62,10 +63,11 @@ async def domain_of(mail: Mail, tools: Tools) -> str:
 def known(mail: Mail, tools: Tools) -> Identity:
     """The same from what was looked up for this message already; nothing is asked."""
     named: Iprev | None = tools.made("iprev")
-    if named is not None and named.kind == "pass":
-        host = _owner(named.name, mail.client_address)
-    else:
-        host = tools.made("helo host") or ""
+    name = _name(named) if named is not None else ""
+    if not name:
+        met: Greeting | None = tools.made("greeting")
+        name = met.name if met is not None and met.kind == "own" else ""
+    host = _owner(name, mail.known.get("client_address"))
     org = _sender_org(mail)
     if not org or host == org:
         return Identity(host, org)
@@ -131,24 +133,19 @@ async def greylist_key(mail: Mail, tools: Tools) -> str:
     return f"domain:{domain}" if domain else f"network:{cidr_of(address)}"
 
 
-async def _helo_host(mail: Mail, tools: Tools) -> str:
-    address, helo = mail.client_address, mail.helo_name
-    name = normal_domain(helo) if "." in helo else None
-    if address is None or name is None or name[0] == "[" or name.rpartition(".")[2].isdigit():
-        return ""
-    look = tools.dns.a if address.version == 4 else tools.dns.aaaa
-    answer = await look(name)
-    if not isinstance(answer, Records) or str(address) not in answer.values:
-        return ""
-    return _owner(name, address)
+def _name(found: Iprev) -> str:
+    """The reverse name that resolves back; where it does not now, the one that did lately."""
+    if found.kind == "pass":
+        return found.name
+    return found.before.value if found.before is not None else ""
 
 
 def _owner(name: str, address: IPAddress | None) -> str:
-    """Whom a verified host name belongs to; empty for one that a provider gave to a customer's line.
+    """Whom a verified host name belongs to; empty for none, or one that a provider gave to a customer's line.
 
     Also where the customer greets with it: the provider does not answer for what its customers send.
     """
-    if address is None or how_generic(name, address).grade >= Grade.LIKELY:
+    if not name or address is None or how_generic(name, address).grade >= Grade.LIKELY:
         return ""
     return org_domain(name)
 

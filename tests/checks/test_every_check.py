@@ -17,7 +17,7 @@ from postward.mail import FACTS, HeaderField, Mail
 from postward.stage import Stage
 from postward.state import Window
 from postward.store.memory import MemoryStore
-from postward.tools import Network, Tools
+from postward.tools import Listing, Listings, Network, Tools
 from tests.checks.entries import OneNetwork, list_of
 from tests.dns_zone import ZoneDns
 from tests.pretend import Clock, look, tools
@@ -27,6 +27,7 @@ ZONE = """
 2.2.0.192.in-addr.arpa.   PTR elsewhere.example.org.
 77.2.0.192.in-addr.arpa.  PTR dyn-192-0-2-77.isp.example.
 mx.example.org.           A   192.0.2.1
+dyn-192-0-2-77.isp.example. A 192.0.2.77
 fail.example.             TXT "v=spf1 -all"
 soft.example.             TXT "v=spf1 ~all"
 pass.example.             TXT "v=spf1 +all"
@@ -41,11 +42,17 @@ GIVEN: dict[str, list[Any]] = {
     "limit.windows": [(Window(1, 60),)],
     "list.list": ["x"],
     "network.list": ["x"],
+    "rating.below": [-4.0],
+    "remembered.list": ["x"],
+    "known_correspondent.anybody": [False, True],
     "spf.results": [(result,) for result in ("pass", "fail", "softfail", "neutral", "none", "temperror")],
 }
 VALUES: dict[str, list[Any]] = {
     "client_address": [ipaddress.ip_address(f"192.0.2.{n}") for n in (1, 2, 8, 9, 77)] + [None],
-    "helo_name": ["", "mx.example.org", "192.0.2.1", "[192.0.2.3]", "localhost", "b@d", "x.example.net"],
+    "helo_name": [
+        *("", "mx.example.org", "192.0.2.1", "[192.0.2.1]", "[192.0.2.3]", "localhost", "b@d"),
+        *("x.example.net", "pc.local", "mx.google.com"),
+    ],
     "sender": [
         NULL,
         *(parse(f"a@{name}.example") for name in ("fail", "soft", "pass", "open", "odd", "none")),
@@ -88,6 +95,7 @@ ALL: dict[str, Any] = {
     for name, kind in CHECKS.items()
     for options in _options(kind)
 }
+ALL["rating-above"] = CHECKS["rating"]("client", above=4.0)  # one of below and above
 CASES = [pytest.param(check, id=name) for name, check in ALL.items()]
 
 
@@ -115,6 +123,20 @@ class _Noting(dict[str, Any]):
         return super().get(fact, default)
 
 
+class _ListsAll:
+    """DNS lists, one of each kind, that have everything."""
+
+    def asks(self, about: str) -> bool:
+        return True
+
+    async def look(self, about: str, what: Any) -> Listings:
+        listed = [Listing("block", "127.0.0.2", "spam", 2.0), Listing("allow", "127.0.0.3", "ham", -0.5)]
+        return Listings(tuple(listed))
+
+    def verdict(self, listed: Listings, refused: bool) -> None:
+        raise AssertionError("no check decides")
+
+
 def _tools() -> Tools:
     dns = ZoneDns(ZONE, failing={"192.0.2.9": "timeout", "none.example TXT": "SERVFAIL"})
     kit = tools(
@@ -125,7 +147,20 @@ def _tools() -> Tools:
     )
     kit.networks = OneNetwork("192.0.2.8/32", Network(64500))
     kit.store = MemoryStore()
+    kit.dns_lists = _ListsAll()
+    _remember(kit.store, kit.clock.wall())
     return kit
+
+
+def _remember(store: MemoryStore, now: float) -> None:
+    """Correspondents, an automatic list, and ratings of each kind."""
+    known = ("correspondent a@fail.example|bob@example.org", "correspondent-any a@fail.example")
+    for key in (*known, "listed x|192.0.2.1", "listed x|192.0.2.0/24"):
+        store.seen.note(key, now=now, keep=1000, value="rule")
+    bad = ("client:192.0.2.1", "network:192.0.2.0/24", "asn:64500", "host:example.org", "login:alice")
+    for _ in range(5):
+        store.ratings.note((*bad, "domain:example.org"), -2.0, now=now, reason="refused")
+        store.ratings.note(("client:192.0.2.2",), 2.0, now=now, reason="")
 
 
 def _everything() -> dict[str, Any]:
