@@ -1,0 +1,111 @@
+"""`postward policyd` with the shipped rules: a recipient is answered in time whatever the DNS does."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from postward.console.options import Trouble
+from postward.console.why import find
+from postward.daemon.config import Settings, load_settings
+from postward.journal import Entry
+from tests.daemon.running import Running, Smtpd, until
+from tests.dns_real.world import HONEST, HOSTILE, Case, World
+
+IN_TIME = 5.0
+"""Seconds for the whole decision, as Postfix sees it."""
+
+
+def _configure(home: Path, *servers: str) -> Path:
+    """All by default, but for the paths and the DNS servers."""
+    etc = home / "etc"
+    etc.mkdir()
+    (etc / "postward.yml").write_text(
+        f"""
+authserv_id: mx.example.org
+own_domains: [example.org]
+run_dir: {home}/run
+policyd: {{listen: "unix:{home}/policyd"}}
+milter: {{listen: "unix:{home}/milter"}}
+dns: {{servers: {json.dumps(servers)}}}
+store: {{path: {home}/state.db}}
+journal: {{path: {home}/journal}}
+findings_key: {home}/findings.key
+"""
+    )
+    return home
+
+
+@pytest.fixture(scope="module")
+def policyd(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    host, port = world.address
+    with Running("policyd", _configure(tmp_path_factory.mktemp("pw"), f"{host}:{port}")) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def silence() -> Iterator[str]:
+    """A server that takes all questions and answers none, by UDP and by TCP."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with closing(socket.create_server(("127.0.0.1", 0))) as tcp, closing(udp):
+        udp.bind(tcp.getsockname())
+        yield f"127.0.0.1:{tcp.getsockname()[1]}"
+
+
+def _ask(daemon: Running, case: Case) -> tuple[str, float]:
+    """The action for a recipient, and the seconds until it was there."""
+    with Smtpd(daemon.socket_path) as smtpd:
+        began = time.monotonic()
+        action = smtpd.ask(client_address=case.client, helo_name=case.domain, sender=f"a@{case.domain}")
+        return action, time.monotonic() - began
+
+
+def _answers(daemon: Running, cases: tuple[Case, ...]) -> dict[str, tuple[str, float]]:
+    """Of all at the same time."""
+    with ThreadPoolExecutor(len(cases)) as pool:
+        asked = pool.map(lambda case: _ask(daemon, case), cases)
+        return dict(zip((case.name for case in cases), asked, strict=True))
+
+
+def test_nobody_is_punished_for_what_the_dns_does(policyd: Running) -> None:
+    answers = _answers(policyd, (*HOSTILE, *HONEST))
+    assert {name: action for name, (action, _) in answers.items() if action != "DUNNO"} == {}
+    assert max(took for _, took in answers.values()) < IN_TIME
+    assert "Traceback" not in policyd.log
+
+
+def test_the_journal_tells_what_could_not_be_told(policyd: Running) -> None:
+    settings = load_settings(policyd.home / "etc")
+    for case in HOSTILE:
+        _ask(policyd, case)
+    for case in HOSTILE:
+        until(lambda case=case: _stories(settings, case), f"the journal knows {case.name}")  # type: ignore[misc]
+        rules = [rule for story in _stories(settings, case) for entry in story for rule in entry.rules]
+        unsure = [rule for rule in rules if rule.finding == "unsure"]
+        assert unsure, case.name
+        assert all(rule.detail and rule.detail.isprintable() for rule in unsure)
+        assert sum(rule.score for rule in rules) == 0
+
+
+def _stories(settings: Settings, case: Case) -> list[tuple[Entry, ...]]:
+    try:
+        return find(settings, case.client, 10)
+    except Trouble:  # the journal is written a little later
+        return []
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+def test_a_recipient_is_answered_in_time_if_every_server_hangs(
+    servers: int, silence: str, tmp_path: Path
+) -> None:
+    cases = tuple(Case(str(n), f"192.0.2.{n}", f"d{n}.example") for n in range(1, 51))
+    with Running("policyd", _configure(tmp_path, *[silence] * servers)) as daemon:
+        answers = _answers(daemon, cases)
+        again = _answers(daemon, cases[:5])
+    assert {action for action, _ in (*answers.values(), *again.values())} == {"DUNNO"}
+    assert max(took for _, took in (*answers.values(), *again.values())) < IN_TIME
