@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from postward.address import normal_domain
 from postward.daemon.units import Seconds
 from postward.dnslists import public
-from postward.dnslists.definition import HIDDEN, Code, Definition, Pattern, pattern, points
+from postward.dnslists.definition import HIDDEN, Code, Definition, pattern, points
 from postward.rules.document import read
 from postward.rules.errors import ConfigErrors, nearest
 from postward.rules.load import SHIPPED
@@ -49,8 +49,8 @@ def _point(text: str) -> str:
     return text.lower()
 
 
-def _refusal(text: str) -> Pattern:
-    return pattern(text)
+def _refusal(text: str) -> str:
+    return pattern(text).text
 
 
 def _code(text: str) -> str:
