@@ -73,17 +73,13 @@ class CompiledList:
         """Whether it holds AS numbers, which mean nothing without a database of networks."""
         return bool(self._systems)
 
-    def match_client(self, address: IPAddress | None, name: str, now: float) -> Entry | None:
-        """By address first, then by the verified name `name` (empty or `unknown`: not looked up)."""
-        entry = self._by_address(address, now)
-        if entry is None and name and name != "unknown":
-            return self.match_domain(name, now)
-        return entry
-
     def match_network(
         self, address: IPAddress | None, name: str, networks: Networks, now: float
     ) -> Match | None:
-        """By the smallest network first, then by the verified name, then by the autonomous system."""
+        """By the smallest network first, then by the verified name, then by the autonomous system.
+
+        An empty name, or `unknown`, is not looked up.
+        """
         if (entry := self._by_address(address, now)) is not None:
             return Match(entry, "address")
         if name and name != "unknown" and (entry := self.match_domain(name, now)) is not None:

@@ -189,11 +189,11 @@ class NamedList(Protocol):
     def has_systems(self) -> bool:
         """Whether it holds AS numbers."""
 
-    def match_client(self, address: IPAddress | None, name: str, now: float) -> Entry | None: ...
     def match_network(
         self, address: IPAddress | None, name: str, networks: Networks, now: float
     ) -> Match | None:
-        """By the smallest network, then the verified name, then the autonomous system."""
+        """A client by the smallest network, then the verified name `name` (empty or `unknown`: not looked
+        up), then the autonomous system."""
 
     def match_address(self, address: Address, now: float) -> Entry | None: ...
     def match_domain(self, domain: str, now: float) -> Entry | None: ...

@@ -21,8 +21,8 @@ def _list(*values: str | Entry) -> CompiledList:
 
 
 def _client(made: CompiledList, address: str, name: str = "unknown") -> str | None:
-    entry = made.match_client(ipaddress.ip_address(address), name, NOW)
-    return entry.value if entry is not None else None
+    found = made.match_network(ipaddress.ip_address(address), name, NoNetworks(), NOW)
+    return found.entry.value if found is not None else None
 
 
 def _address(made: CompiledList, address: str) -> str | None:
@@ -73,7 +73,7 @@ def test_unknown_is_no_name() -> None:
 
 
 def test_a_client_without_an_address_is_looked_up_by_name() -> None:
-    assert _list("example.org").match_client(None, "example.org", NOW) is not None
+    assert _list("example.org").match_network(None, "example.org", NoNetworks(), NOW) is not None
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_the_address_comes_before_local_part_and_domain() -> None:
 def test_an_entry_that_has_expired_does_not_match(value: str, expires: float, matches: bool) -> None:
     made = _list(Entry(value, expires=expires))
     found = (
-        made.match_client(ipaddress.ip_address("192.0.2.1"), "", NOW)
+        made.match_network(ipaddress.ip_address("192.0.2.1"), "", NoNetworks(), NOW)
         or made.match_domain("example.org", NOW)
         or made.match_address(parse("a@example.org"), NOW)
     )

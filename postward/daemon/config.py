@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from postward.address import normal_domain
+from postward.daemon import holds
 from postward.daemon.dnslists import DnsLists, section_at
 from postward.daemon.units import Listen, ListenAddress, Octets, Seconds, ServerAddress, SocketMode
 from postward.rules.document import Document, read
@@ -98,6 +99,12 @@ class DnsSection(_Section):
     cache: Annotated[int, Field(ge=100, le=5_000_000)] = 20_000
 
 
+class NetworksSection(_Section):
+    """Local databases of networks, for AS numbers in lists; none by default. The first that knows wins."""
+
+    asn_file: Annotated[tuple[FilePath, ...], BeforeValidator(_listens), Field(max_length=8)] = ()
+
+
 class StoreSection(_Section):
     """Greylist, counters and holds."""
 
@@ -169,9 +176,12 @@ class Settings(_Section):
     milter: MilterSection = MilterSection()
     dns: DnsSection = DnsSection()
     dns_lists: DnsLists = Field(default_factory=dict)
+    networks: NetworksSection = NetworksSection()
     store: StoreSection = StoreSection()
     ratings: RatingsSection = RatingsSection()
     journal: Annotated[JournalSection | None, BeforeValidator(_journal)] = JournalSection()
+    notify: holds.NotifySection = holds.NotifySection()
+    rdap: holds.RdapSection = holds.RdapSection()
     findings_key: FilePath = Path("/var/lib/postward/findings.key")
     log: LogSection = LogSection()
 
@@ -205,7 +215,8 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         word = str(path[-1])
-        known = list(_section_at(path[:-1]).model_fields)
+        fields = _section_at(path[:-1]).model_fields
+        known = [field.alias or name for name, field in fields.items()]
         return Problem(document.key_mark(path), path, f"unknown key{did_you_mean(word, known)}")
     if detail["loc"][-1:] == ("[key]",):
         return Problem(document.key_mark(path), path, str(context.get("error", "is not allowed here")))
@@ -236,4 +247,6 @@ def _path_in(document: Document, loc: tuple[str | int, ...]) -> tuple[str | int,
 def _section_at(path: tuple[str | int, ...]) -> type[BaseModel]:
     if path[:1] == ("dns_lists",):
         return section_at(path[2:])
+    if path[:1] in (("notify",), ("rdap",)):
+        return holds.section_at(path)
     return type(getattr(Settings(), str(path[0]))) if path else Settings

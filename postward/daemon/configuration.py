@@ -1,10 +1,11 @@
 """A configuration directory as a whole: settings, rules and lists, valid together or not at all."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from postward.daemon.config import Settings, load_settings
+from postward.daemon.config import FILE_NAME, Settings, load_settings
 from postward.rules.errors import ConfigErrors, Mark, Problem
 from postward.rules.load import load
 from postward.rules.ruleset import Ruleset
@@ -41,7 +42,16 @@ def configure(directory: Path) -> Configuration:
             problems += errors.problems
     if settings is None or rules is None:
         raise ConfigErrors(problems)
+    rules.doubts += tuple(_without_database(settings, rules, directory / FILE_NAME))
     return Configuration(directory, settings, rules)
+
+
+def _without_database(settings: Settings, rules: Ruleset, file: Path) -> Iterator[Problem]:
+    """A doubt where a list holds AS numbers and there is nothing that could tell them."""
+    names = [name for name, each in sorted(rules.lists.items()) if each.has_systems]
+    if names and not settings.networks.asn_file:
+        why = f"AS numbers in lists ({', '.join(names)}) match nothing without asn_file, a database of them"
+        yield Problem(Mark(str(file), 1, 1), ("networks",), why)
 
 
 def reconfigure(directory: Path) -> Configuration:

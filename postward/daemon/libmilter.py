@@ -15,6 +15,7 @@ from postward.daemon.process import Desk, Reloader, live
 from postward.daemon.start import CannotStart
 from postward.daemon.units import Listen
 from postward.daemon.wiring import open_house
+from postward.stage import Door
 
 
 async def serve(
@@ -33,14 +34,14 @@ async def serve(
     log.sink.attach(asyncio.get_running_loop())
     notifier = Notifier()
     desk = Desk("milter", configuration, notifier)
-    async with open_house(configuration, log, key) as house:
+    async with open_house(configuration, log, key, Door.MILTER) as house:
         server = LibmilterServer(settings, house)
         try:
             await server.start(_address(section.listen[0]), section.socket_mode)
         except milter.error as error:
             raise CannotStart(f"cannot listen on {section.listen[0]}: {error}") from None
         warn_of_closed_doors(section.listen)
-        await live(desk, Reloader(house, configuration), notifier)
+        await live(desk, Reloader(house, configuration, Door.MILTER), notifier)
         finished = await server.drain(drain)
     log.sink.detach()
     return 0 if finished else 1

@@ -147,10 +147,10 @@ async def _work(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_house(configuration, log, key) as house:
+    async with open_house(configuration, log, key, Door.MILTER) as house:
         server = MilterServer(door_settings(configuration), house)
         await server.start(listeners)
-        link = Link(control, Reloader(house, configuration), stop)
+        link = Link(control, Reloader(house, configuration, Door.MILTER), stop)
         link.open(loop)
         await stop.wait()
         finished = await server.drain(DRAIN)

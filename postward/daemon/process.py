@@ -18,6 +18,7 @@ from postward.daemon.state import RunState
 from postward.house import House
 from postward.rules.errors import ConfigErrors
 from postward.rules.ruleset import Ruleset
+from postward.stage import Door
 
 T = TypeVar("T")
 _log = logging.getLogger("postward.daemon")
@@ -48,6 +49,7 @@ class Reloader:
 
     house: House
     configuration: Configuration
+    door: Door = Door.POLICYD
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reload(self) -> str:
@@ -57,7 +59,8 @@ class Reloader:
             fresh = await asyncio.to_thread(reconfigure, self.configuration.directory)
             wiring.warn_of_restart(self.configuration.settings, fresh.settings)
             fresh.warn_of_doubts()
-            wiring.take_over(self.house, fresh)
+            networks = await asyncio.to_thread(wiring.networks, fresh, self.door, self.house.tools.networks)
+            wiring.take_over(self.house, fresh, networks)
             self.configuration = fresh
             return fresh.rules.digest
 

@@ -1,8 +1,9 @@
 """How the parts are put together: the tools for checks, and a house for a door."""
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,14 +22,17 @@ from postward.dnslists.lists import AskedLists
 from postward.house import House
 from postward.journal import Pseudonyms, Record, row
 from postward.learning import Learner, Points, about_recipients
+from postward.networks.database import open_networks
+from postward.rules.ruleset import Ruleset
+from postward.stage import Door
 from postward.state import Store
 from postward.store.database import SchemaRefused
 from postward.store.factory import open_store
 from postward.store.journal import JournalWriter
-from postward.tools import Clock, Dns, Tools
+from postward.tools import Clock, Dns, Networks, NoNetworks, Tools
 
 _log = logging.getLogger("postward.daemon")
-_CHANGEABLE = {"dns_lists", "own_domains", "ratings"}  # of postward.yml; rules and lists change too
+_CHANGEABLE = {"dns_lists", "networks", "own_domains", "ratings"}  # of postward.yml
 
 
 class SystemClock:
@@ -49,6 +53,28 @@ def tools(configuration: Configuration, dns: Dns, store: Store, clock: Clock) ->
     return Tools(dns, store, clock, configuration.rules.lists, configuration.settings.own_domains)
 
 
+def networks(configuration: Configuration, door: Door, before: Networks) -> Networks:
+    """The databases of networks; what has not changed is taken from `before`. Takes seconds: in a thread.
+
+    A milter's worker, of which there are several, reads them only for a rule of its own.
+    """
+    files = configuration.settings.networks.asn_file
+    if door is Door.MILTER and not _asks_systems(configuration.rules, door):
+        files = ()
+    return open_networks(files, before) if files else NoNetworks()
+
+
+def _asks_systems(rules: Ruleset, door: Door) -> bool:
+    """Whether a rule at `door` looks at a list that holds AS numbers."""
+    asked: set[str] = set()
+    for rule in rules.rules:
+        if rule.door is door:
+            asked |= getattr(rule.check, "lists", frozenset())
+            conditions = (*rule.gate.when, *rule.gate.unless) if rule.gate is not None else ()
+            asked |= {each.argument for each in conditions if each.word == "client_in"}
+    return any(rules.lists[name].has_systems for name in asked if name in rules.lists)
+
+
 def learner(configuration: Configuration) -> Learner:
     """What is learned from mail, by this configuration."""
     points = Points(**configuration.settings.ratings.model_dump())
@@ -61,14 +87,14 @@ def dns_lists_file(settings: Settings) -> Path | None:
     return path.with_name(f"{path.name}-dns-lists.json") if settings.store.kind == "sqlite" else None
 
 
-def watch_dns_lists(house: House, settings: Settings) -> Guard:
+def watch_dns_lists(house: House, settings: Settings, tell: Callable[[str], None]) -> Guard:
     """Give the house its DNS lists; none is asked until the guard, which is to be run, has tested it."""
     kit, file = house.tools, dns_lists_file(settings)
     states = statistics.load(file) if file is not None else {}
     for doubt in doubts(settings.dns_lists, settings.dns.servers or servers_from(), settings.doors):
         _log.warning("%s", doubt)
     kit.dns_lists = lists = AskedLists(definitions(settings.dns_lists), kit.dns, org_domain, states)
-    return Guard(lists, kit.dns, kit.clock, file=file)
+    return Guard(lists, kit.dns, kit.clock, file=file, tell=tell)
 
 
 def pseudonyms(settings: Settings, key: bytes) -> Pseudonyms:
@@ -78,7 +104,9 @@ def pseudonyms(settings: Settings, key: bytes) -> Pseudonyms:
 
 
 @asynccontextmanager
-async def open_house(configuration: Configuration, log: Log, key: bytes) -> AsyncIterator[House]:
+async def open_house(
+    configuration: Configuration, log: Log, key: bytes, door: Door = Door.POLICYD
+) -> AsyncIterator[House]:
     """The house for one process, with its store and journal open, in the running event loop."""
     settings, clock = configuration.settings, SystemClock()
     names = pseudonyms(settings, key)
@@ -98,6 +126,7 @@ async def open_house(configuration: Configuration, log: Log, key: bytes) -> Asyn
     try:
         record = Recorder(log, clock, names, writer.write if writer is not None else None)
         kit = tools(configuration, resolver(settings, clock), store, clock)
+        kit.networks = await asyncio.to_thread(networks, configuration, door, kit.networks)
         yield House(configuration.rules, kit, record, key, learner(configuration).learn)
     finally:
         store.close()
@@ -105,10 +134,11 @@ async def open_house(configuration: Configuration, log: Log, key: bytes) -> Asyn
             writer.close()
 
 
-def take_over(house: House, configuration: Configuration) -> None:
+def take_over(house: House, configuration: Configuration, fresh: Networks | None = None) -> None:
     """From now on judge by `configuration`; a message that is under way keeps what it began with."""
     now = house.tools
     house.tools = tools(configuration, now.dns, now.store, now.clock)
+    house.tools.networks = fresh if fresh is not None else now.networks
     house.tools.dns_lists = now.dns_lists
     if isinstance(now.dns_lists, AskedLists):
         now.dns_lists.take_over(definitions(configuration.settings.dns_lists))

@@ -84,7 +84,10 @@ def _recipient_domain(names: Any) -> _Test:
 
 def _client_in(name: Any) -> _Test:
     return lambda mail, tools, _standing: (
-        tools.lists[name].match_client(mail.client_address, mail.client_name, tools.clock.wall()) is not None
+        tools.lists[name].match_network(
+            mail.client_address, mail.client_name, tools.networks, tools.clock.wall()
+        )
+        is not None
     )
 
 

@@ -9,6 +9,7 @@ from postward.rules.errors import ConfigErrors
 from postward.rules.load import SHIPPED, load
 from postward.rules.rule import Mode, Rule
 from postward.rules.ruleset import Ruleset
+from postward.tools import NoNetworks
 from tests.house import BOTH
 
 
@@ -141,8 +142,10 @@ def test_the_shipped_lists_are_empty(tmp_path: Path) -> None:
 def test_an_admins_list_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
     entry = '{value: 192.0.2.0/24, note: "why", added: 2026-11-22, expires: 2027-11-22}'
     rules = _load(tmp_path, lists__deny_clients="", lists__x=f"description: X\nentries: [{entry}, a.org]\n")
-    found = rules.lists["x"].match_client(ipaddress.ip_address("192.0.2.7"), "", 1_800_000_000.0)
-    assert found is not None
+    client = ipaddress.ip_address("192.0.2.7")
+    match = rules.lists["x"].match_network(client, "", NoNetworks(), 1_800_000_000.0)
+    assert match is not None
+    found = match.entry
     assert (found.value, found.note, found.added, found.expires) == (
         "192.0.2.0/24", "why", "2026-11-22", 1_826_928_000.0,
     )  # fmt: skip
