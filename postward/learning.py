@@ -11,6 +11,7 @@ no domain known and spoils nobody's rating.
 import logging
 from typing import Literal, NamedTuple
 
+from postward.checks.dns_list import listings_of
 from postward.decision import Accept, Continue, Decision, Defer, Hold, Reject
 from postward.derive import correspondent, identity, responsible
 from postward.mail import IPAddress, Mail
@@ -19,7 +20,7 @@ from postward.rules.judgement import Judgement
 from postward.rules.ruleset import Ruleset
 from postward.stage import Stage
 from postward.state import Store
-from postward.tools import Listings, Tools
+from postward.tools import NoDnsLists, Tools
 
 _log = logging.getLogger("postward.learning")
 KEEP = 400 * 86_400.0
@@ -131,8 +132,10 @@ class Learner:
 
     def _lists(self, judgement: Judgement, mail: Mail, tools: Tools, learned: set[str]) -> None:
         """Tell the DNS lists what became of a mail that they were asked about."""
-        listed: Listings | None = tools.made("dns lists")
-        if listed is None or not (listed.found or listed.unsure) or "lists" in learned:
+        if isinstance(tools.dns_lists, NoDnsLists) or "lists" in learned:
+            return
+        listed = listings_of(tools)
+        if not listed.found and not listed.unsure:
             return
         learned.add("lists")
         tools.dns_lists.verdict(listed, isinstance(judgement.decision, Reject))
