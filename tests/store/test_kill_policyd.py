@@ -204,8 +204,9 @@ def check(home: Path, rounds: int) -> None:
     asyncio.run(run(site))
     took = time.monotonic() - began
     print(
-        f"{rounds} kills of policyd, {site.killed_consoles} of the console in {took:.0f} s: {site.asked} requests, "
-        f"{len(site.domain_of)} tickets and {len(site.decided)} decisions answered, none lost; {site.integrity_checks} integrity checks; back after {site.slowest:.2f} s at most"
+        f"{rounds} kills of policyd, {site.killed_consoles} of the console in {took:.0f} s;"
+        f" answered: {site.asked} requests, {len(site.domain_of)} tickets, {len(site.decided)} decisions;"
+        f" lost: 0; integrity checks: {site.integrity_checks}; back after {site.slowest:.2f} s at most"
     )
     assert site.slowest <= BACK_WITHIN
     assert len(site.domain_of) > 5 * rounds
