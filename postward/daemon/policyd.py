@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from policyd.serve import PolicyServer, PolicySettings
+from postward.daemon import holds
 from postward.daemon import log as daemon_log
 from postward.daemon.configuration import Configuration, configure
 from postward.daemon.directories import make_missing, warn_of_closed_doors
@@ -53,8 +54,11 @@ async def _serve(configuration: Configuration, log: Log, key: bytes, listeners: 
             await loop.create_server(server.protocol, sock=listener, backlog=BACKLOG)
             for listener in listeners
         ]
+        settings = configuration.settings
+        tells = holds.teller(house, settings.notify, settings.authserv_id)
         duties = Duties()
-        duties.add("the guard of DNS lists", watch_dns_lists(house, configuration.settings).run)
+        duties.add("the guard of DNS lists", watch_dns_lists(house, settings, tells.tell).run)
+        duties.add("the clerk of holds", holds.clerk(house, tells, settings.rdap).run)
         async with duties:
             await live(desk, Reloader(house, configuration), notifier)
         unlink(listeners, inodes)

@@ -11,8 +11,7 @@ from typing import Any
 from postward.address import parse
 from postward.derive.iprev import iprev
 from postward.derive.spf import spf
-from postward.holds.https import CannotAsk
-from postward.holds.rdap import Rdap
+from postward.holds.registry import CannotAsk, Registry
 from postward.mail import Mail
 from postward.network import address_of, cidr_of
 from postward.printable import printable
@@ -31,7 +30,7 @@ Look = Callable[["_Subject"], Awaitable[str]]
 class _Subject:
     """A ticket as a mail again: the facts of the first knock, and tools with a memo of their own."""
 
-    def __init__(self, ticket: Ticket, tools: Tools, rdap: Rdap | None) -> None:
+    def __init__(self, ticket: Ticket, tools: Tools, rdap: Registry | None) -> None:
         knock = ticket.knock
         self.domain = ticket.domain
         self.client = address_of(knock.get("client", ""))
@@ -48,7 +47,7 @@ class _Subject:
 
 
 async def make_card(
-    ticket: Ticket, tools: Tools, rdap: Rdap | None, *, look: float = LOOK, look_rdap: float = LOOK_RDAP
+    ticket: Ticket, tools: Tools, rdap: Registry | None, *, look: float = LOOK, look_rdap: float = LOOK_RDAP
 ) -> dict[str, str]:
     """Name -> text, printable, 300 characters each; in the order in which they are shown.
 

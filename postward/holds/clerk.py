@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from postward.holds.card import make_card
-from postward.holds.rdap import Rdap
+from postward.holds.registry import Registry
 from postward.holds.teller import Teller
 from postward.rules.hold import BY_DEADLINE, HoldPolicy
 from postward.state import StoreDown, Ticket
@@ -42,7 +42,7 @@ class Clerk:
         tools: Callable[[], Tools],
         policy: Callable[[], HoldPolicy],
         teller: Teller,
-        rdap: Rdap | None = None,
+        rdap: Registry | None = None,
         *,
         pause: float = _PAUSE,
     ) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from postward.holds.registry import CannotAsk
 from postward.mail import IPAddress
 from postward.network import address_of
 from postward.tools import Dns, Records, Trouble
@@ -21,10 +22,6 @@ _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _ADDRESSES = 2  # that are tried
 _SLOWEST = 60.0  # seconds without a byte; the caller's deadline is shorter
 _PORTS = {"https": 443, "http": 80}
-
-
-class CannotAsk(Exception):
-    """No answer to use, and why: for the log and for people."""
 
 
 @dataclass(frozen=True, slots=True)

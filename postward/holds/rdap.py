@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from postward.holds.https import CannotAsk, Https, Reach, Reply, host_of
+from postward.holds.https import Https, Reach, Reply, host_of
+from postward.holds.registry import CannotAsk
 from postward.state import Seen, StoreDown
 from postward.tools import Clock
 
@@ -48,7 +49,7 @@ class RdapSettings:
 
 
 class Rdap:
-    """Asks registries, not faster than one each `pace` seconds."""
+    """`postward.holds.registry.Registry`: asks not faster than one each `pace` seconds."""
 
     def __init__(self, settings: RdapSettings, https: Https, clock: Clock) -> None:
         self._settings = settings
@@ -59,7 +60,6 @@ class Rdap:
         self._busy_until: dict[str, float] = {}
 
     async def registered(self, domain: str, seen: Seen) -> str:
-        """`2024-05-01` or `not registered`. Raises CannotAsk with the reason."""
         server = self._server_for(domain)
         if server is None:
             raise CannotAsk("no RDAP server is configured for it")

@@ -59,7 +59,7 @@ class Teller:
     def tell(self, text: str) -> None:
         """Tell people something else, such as a list that was switched off. Never waits, never raises."""
         for line in self._lines:
-            line.alarms.append(printable(text, _LONGEST_ALARM))
+            line.alarms.extend(printable(each, _LONGEST_ALARM) for each in text.splitlines())
 
     def remind(self, waiting: Iterable[tuple[Ticket, int]]) -> None:
         """The tickets that wait now, each with the number of reminders that are due for it."""

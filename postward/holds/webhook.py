@@ -10,8 +10,9 @@ import hmac
 import json
 from dataclasses import dataclass, field
 
-from postward.holds.https import CannotAsk, Https, Reach, host_of
+from postward.holds.https import Https, Reach, host_of
 from postward.holds.notice import Notice, NotTold, as_json
+from postward.holds.registry import CannotAsk
 
 _TIMEOUT = 5.0
 _MOST = 65_536

@@ -8,7 +8,7 @@ import pytest
 from postward.daemon.config import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
-SECTIONS = ("policyd", "milter", "dns", "networks", "store", "journal", "log")
+SECTIONS = ("policyd", "milter", "dns", "networks", "store", "notify", "rdap", "journal", "log")
 
 
 def rows(section: str) -> dict[str, str]:

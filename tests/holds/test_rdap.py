@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from postward.holds.https import CannotAsk, Https
+from postward.holds.https import Https
 from postward.holds.rdap import Rdap, RdapServer, RdapSettings
+from postward.holds.registry import CannotAsk
 from postward.store.memory import MemoryStore
 from postward.tools import Dns
 from tests.dns_zone import ZoneDns

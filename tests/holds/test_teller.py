@@ -70,11 +70,11 @@ def test_a_way_that_fails_does_not_hold_up_the_other() -> None:
 def test_alarms_go_the_same_way() -> None:
     tools, told = kit(), Told()
     teller = Teller([told], tools.clock)
-    teller.tell("the list zen is off\r\nBcc: x")
+    teller.tell("the list zen is off\r\nso is \x1bdbl")
     send(teller, tools)
     send(teller, tools)
     [notice] = told.notices
-    assert notice.alarms == ("the list zen is off\\r\\nBcc: x",)
+    assert notice.alarms == ("the list zen is off", "so is \\x1bdbl")
 
 
 def test_alarms_that_nobody_hears_do_not_fill_the_memory() -> None:
