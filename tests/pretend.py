@@ -1,4 +1,4 @@
-"""Tools for tests of checks: a clock that stands still until it is moved, and no store."""
+"""Tools for tests of checks: a clock that stands still until it is moved, and little of a store."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -7,6 +7,8 @@ from postward.checks import Check
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.state import Store
+from postward.store.memory_seen import MemorySeen
+from postward.store.timeline import Timeline
 from postward.tools import Dns, NamedList, Tools
 from tests.dns_zone import ZoneDns
 
@@ -30,7 +32,10 @@ class Clock:
 
 
 class _NoStore:
-    """Any use of state is a mistake of the test."""
+    """What was met before, in memory; any use of other state is a mistake of the test."""
+
+    def __init__(self) -> None:
+        self.seen = MemorySeen(Timeline())
 
     def __getattr__(self, verb: str) -> Any:
         raise AssertionError(f"no store here: {verb}")

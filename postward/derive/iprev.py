@@ -1,16 +1,24 @@
 """Does the client's reverse name resolve back to its address? (RFC 8601 3, "iprev")
 
 Postfix tells "no PTR" and "the DNS did not answer" in the same word, `unknown`. Our own look-ups
-keep them apart: only the first says something about the client.
+keep them apart: only the first says something about the client. A name that was good is remembered,
+because most honest mail without one comes from clients that have one at other times.
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from postward import eager
 from postward.mail import IPAddress, Mail
-from postward.tools import Answer, Dns, Records, Tools, Trouble
+from postward.state import Seen, Sighting, StoreDown
+from postward.tools import Answer, Clock, Dns, Records, Tools, Trouble
+
+KEEP = 90 * 86_400
+"""Seconds that a good name is remembered after it was last met."""
+_AGAIN = 6 * 3_600
+"""A good name that did not change is noted once in so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +28,47 @@ class Iprev:
     `pass`: `name` resolves back to the client. `missing`: no PTR record (NXDOMAIN or NODATA).
     `mismatch`: there is a PTR record, `name` is its first, and no name of it resolves back.
     `temperror`: the DNS could not tell, `why` is for the log. `none`: mail that came by sendmail(1).
+
+    `before`: where it did not pass, the good name that is remembered (its value). `forgotten`: why the
+    memory could not be asked; a client may then have had a good name.
     """
 
     kind: Literal["pass", "missing", "mismatch", "temperror", "none"]
     name: str = ""
     why: str = ""
+    before: Sighting | None = None
+    forgotten: str = ""
 
 
 async def iprev(mail: Mail, tools: Tools) -> Iprev:
-    """The client's reverse name, looked up once a message. Reads client_address."""
-    return await tools.once("iprev", lambda: _iprev(mail.client_address, tools.dns))
+    """The client's reverse name, looked up once a client. Reads client_address."""
+    return await tools.once_for_client("iprev", lambda: _remembering(mail.client_address, tools))
+
+
+async def _remembering(client: IPAddress | None, tools: Tools) -> Iprev:
+    found = await _iprev(client, tools.dns)
+    if client is None:
+        return found
+    now = tools.clock.wall()
+    if found.kind == "pass":
+        seen, clock = tools.store.seen, tools.clock
+        _note(seen, clock, client, found.name, int(now // _AGAIN))  # type: ignore[arg-type]  # by identity
+        return found
+    try:
+        before = await tools.store.seen.find(_key(client), now=now)
+    except StoreDown as down:
+        return replace(found, forgotten=str(down) or "the store is down")
+    return replace(found, before=before) if before is not None and before.value else found
+
+
+def _key(client: IPAddress) -> str:
+    return f"rdns {client}"
+
+
+# The cache holds what was noted in this period: a client that passes again costs one look into it.
+@lru_cache(maxsize=32_768)
+def _note(seen: Seen, clock: Clock, client: IPAddress, name: str, period: int) -> None:
+    seen.note(_key(client), now=clock.wall(), keep=KEEP, value=name)
 
 
 async def _iprev(client: IPAddress | None, dns: Dns) -> Iprev:

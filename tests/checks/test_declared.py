@@ -23,10 +23,22 @@ ZONE = """
 2.2.0.192.in-addr.arpa.   PTR elsewhere.example.org.
 77.2.0.192.in-addr.arpa.  PTR dyn-192-0-2-77.isp.example.
 mx.example.org.           A   192.0.2.1
+dyn-192-0-2-77.isp.example. A 192.0.2.77
 fail.example.             TXT "v=spf1 -all"
 """
 CLIENTS = ("192.0.2.1", "192.0.2.2", "192.0.2.77", "192.0.2.8", "192.0.2.9")
-HELOS = ("", "mx.example.org", "192.0.2.1", "[192.0.2.1]", "[192.0.2.3]", "localhost", "b@d", "x.example.net")
+HELOS = (
+    "",
+    "mx.example.org",
+    "192.0.2.1",
+    "[192.0.2.1]",
+    "[192.0.2.3]",
+    "localhost",
+    "b@d",
+    "x.example.net",
+    "pc.local",
+    "mx.google.com",
+)
 SENDERS = ("<>", "a@fail.example", "a@none.example", "odd")
 FROMS: tuple[tuple[bytes, ...], ...] = ((), (b" a@b.org",), (b" a@b.org", b" a@b.org"), (b" <",))
 

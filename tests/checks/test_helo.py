@@ -2,7 +2,7 @@
 
 import asyncio
 import ipaddress
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import given
@@ -15,21 +15,34 @@ from postward.stage import Stage
 from tests.dns_zone import ZoneDns
 from tests.pretend import look, tools
 
-Verdict = Literal["missing", "bare_ip", "bad_ip", "not_fqdn", "invalid", "ours", "unresolvable"]
-VERDICTS: tuple[Verdict, ...] = (
+Verdict = Literal[
     "missing",
     "bare_ip",
     "bad_ip",
+    "literal",
     "not_fqdn",
+    "private_name",
     "invalid",
     "ours",
+    "claims_provider",
     "unresolvable",
-)
+    "other_ip",
+    "unrelated",
+]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 ZONE = """
 mx.example.net.    A    192.0.2.1
 six.example.net.   AAAA 2001:db8::1
 example.net.       MX   10 mx.example.net.
 half.example.net.  TXT  "no address"
+other.example.net. A    192.0.2.7
+1.2.0.192.in-addr.arpa.  PTR  ptr.example.net.
+ptr.example.net.   A    192.0.2.1
+2.2.0.192.in-addr.arpa.  PTR  o1.google.com.
+o1.google.com.     A    192.0.2.2
+mx.google.com.     A    192.0.2.5
+other.example.com. A    192.0.2.7
+mx.example.com.    A    192.0.2.1
 """
 OWN = frozenset({"example.org"})
 
@@ -49,7 +62,12 @@ FAULTS: list[tuple[str, Verdict | None]] = [
     ("six.example.net", None),
     ("example.net", None),
     ("my_host.example.net", "unresolvable"),
-    ("[192.0.2.1]", None),
+    ("[192.0.2.1]", "literal"),
+    ("host.localdomain", "private_name"),
+    ("localhost.localdomain", "private_name"),
+    ("PC.Local", "private_name"),
+    ("vm-1.novalocal", "private_name"),
+    ("mx.example.com", None),
     ("", "missing"),
     (" \t", "missing"),
     ("192.0.2.1", "bare_ip"),
@@ -93,7 +111,7 @@ def test_each_fault_is_found_by_its_verdict_alone(helo: str, fault: Verdict | No
     if verdict == fault:
         assert isinstance(found, Hit)
         assert found.reason == verdict
-    elif not (fault == "ours" and verdict == "unresolvable"):  # the zone does not hold our own names
+    elif not (fault == "ours" and verdict in ("unresolvable", "unrelated")):  # the zone has none of our names
         assert isinstance(found, Clear)
 
 
@@ -103,6 +121,70 @@ def test_names_that_only_end_like_ours_are_not_ours() -> None:
 
 def test_a_literal_of_an_ipv6_client() -> None:
     assert isinstance(_look("bad_ip", "[ipv6:2001:DB8:0::1]", "2001:db8::1"), Clear)
+
+
+@pytest.mark.parametrize(
+    ("helo", "client", "hits"),
+    [
+        ("mx.google.com", "192.0.2.1", True),
+        ("gmail.com", "192.0.2.1", True),
+        ("gmail.com", "192.0.2.9", True),  # no verified name at all
+        ("mail.outlook.com", "192.0.2.2", True),  # another provider
+        ("gmail.com", "192.0.2.2", False),
+        ("mx.google.com", "192.0.2.5", False),  # the provider's own DNS says so
+        ("google.com.example.net", "192.0.2.1", False),
+        ("notgoogle.com", "192.0.2.1", False),
+        ("gmail.com", None, False),
+    ],
+)
+def test_only_a_providers_servers_may_greet_as_the_provider(
+    helo: str, client: str | None, hits: bool
+) -> None:
+    assert isinstance(_look("claims_provider", helo, client), Hit if hits else Clear)
+
+
+@pytest.mark.parametrize("verdict", ["claims_provider", "other_ip", "unrelated", "unresolvable"])
+def test_trouble_with_the_helo_name_is_unsure(verdict: Verdict) -> None:
+    dns = ZoneDns(ZONE, failing={"mx.google.com": "SERVFAIL"})
+    assert _look(verdict, "mx.google.com", "192.0.2.1", dns) == Unsure("SERVFAIL")
+
+
+@pytest.mark.parametrize("verdict", ["claims_provider", "unrelated"])
+def test_trouble_with_the_reverse_name_is_unsure(verdict: Verdict) -> None:
+    dns = ZoneDns(ZONE, failing={"192.0.2.1": "SERVFAIL"})
+    assert _look(verdict, "mx.google.com", "192.0.2.1", dns) == Unsure("PTR: SERVFAIL")
+
+
+@pytest.mark.parametrize(
+    ("helo", "client", "found"),
+    [
+        ("other.example.net", "192.0.2.1", ()),  # of the same owner
+        ("nobody.example.net", "192.0.2.1", ()),
+        ("mx.example.com", "192.0.2.1", ()),  # leads to it
+        ("other.example.com", "192.0.2.1", ("other_ip", "unrelated")),
+        ("nobody.example.com", "192.0.2.1", ("unrelated",)),
+        ("other.example.com", "192.0.2.9", ("other_ip",)),  # no verified name to compare with
+        ("other.example.com", None, ()),
+    ],
+)
+def test_how_the_name_is_related_to_the_client(helo: str, client: str | None, found: tuple[str, ...]) -> None:
+    both: tuple[Verdict, Verdict] = ("other_ip", "unrelated")
+    assert tuple(each for each in both if isinstance(_look(each, helo, client), Hit)) == found
+
+
+@pytest.mark.parametrize(
+    ("helo", "score"),
+    [("localhost.localdomain", 2.0), ("x.internal", 2.0), ("pc.local", 1.0), ("a.lan", 1.0)],
+)
+def test_a_machine_that_nobody_configured_weighs_more(helo: str, score: float) -> None:
+    found = _look("private_name", helo)
+    assert isinstance(found, Hit)
+    assert found.score == score
+
+
+def test_every_hit_carries_a_weight() -> None:
+    found = [_look(fault, helo) for helo, fault in FAULTS if fault]
+    assert all(isinstance(each, Hit) and each.score > 0 for each in found)
 
 
 def test_a_literal_is_never_bad_without_a_client() -> None:

@@ -5,11 +5,13 @@ import ipaddress
 
 import pytest
 
-from postward.derive.iprev import Iprev, iprev
+from postward.derive.iprev import KEEP, Iprev, iprev
 from postward.mail import Mail
 from postward.stage import Stage
+from postward.state import Sighting, StoreDown
+from postward.tools import Tools
 from tests.dns_zone import ZoneDns
-from tests.pretend import tools
+from tests.pretend import Clock, tools
 
 ZONE = """
 1.2.0.192.in-addr.arpa.  PTR mx.example.org.
@@ -96,3 +98,73 @@ def test_it_is_looked_up_once_a_message() -> None:
 
     asyncio.run(main())
     assert len(dns.queries) == 2
+
+
+class _Memory:
+    """A memory that counts what it is asked, or is down."""
+
+    def __init__(self, down: str = "") -> None:
+        self.down, self.noted, self.asked = down, 0, 0
+        self._known: dict[str, Sighting] = {}
+
+    def note(self, key: str, *, now: float, keep: float, value: str = "") -> None:
+        assert keep == KEEP
+        self.noted += 1
+        self._known[key] = Sighting(now, now, 1, value)
+
+    async def find(self, key: str, *, now: float) -> Sighting | None:
+        self.asked += 1
+        if self.down:
+            raise StoreDown(self.down)
+        return self._known.get(key)
+
+
+def _with(memory: _Memory, zone: str = ZONE, clock: Clock | None = None) -> Tools:
+    kit = tools(ZoneDns(zone, failing=FAILING), clock=clock)
+    kit.store.seen = memory  # type: ignore[misc,assignment]  # a store for this test
+    return kit
+
+
+def _ask(client: str, kit: Tools) -> Iprev:
+    kit.client = {}
+    mail = Mail().learn(Stage.CONNECT, client_address=ipaddress.ip_address(client))
+    return asyncio.run(iprev(mail, kit))
+
+
+def test_a_good_name_is_remembered_when_it_is_gone() -> None:
+    memory = _Memory()
+    _ask("192.0.2.1", _with(memory))
+    found = _ask("192.0.2.1", _with(memory, zone=""))
+    assert found.kind == "missing"
+    assert found.before is not None
+    assert found.before.value == "mx.example.org"
+
+
+def test_a_good_name_that_stays_costs_no_note_and_no_question() -> None:
+    memory = _Memory()
+    kit = _with(memory)
+    for _ in range(100):
+        _ask("192.0.2.1", kit)
+    assert (memory.noted, memory.asked) == (1, 0)
+
+
+def test_a_good_name_is_noted_again_after_some_hours() -> None:
+    memory, clock = _Memory(), Clock()
+    kit = _with(memory, clock=clock)
+    for _ in range(3):
+        _ask("192.0.2.1", kit)
+        clock.pass_by(6 * 3600)
+    assert memory.noted == 3
+
+
+@pytest.mark.parametrize("client", ["192.0.2.2", "192.0.2.3", "192.0.2.8", "192.0.2.9"])
+def test_what_was_never_good_is_not_remembered(client: str) -> None:
+    memory = _Memory()
+    _ask(client, _with(memory))
+    assert _ask(client, _with(memory)).before is None
+    assert memory.noted == 0
+
+
+def test_a_memory_that_is_down_says_so() -> None:
+    found = _ask("192.0.2.8", _with(_Memory(down="locked")))
+    assert (found.kind, found.before, found.forgotten) == ("missing", None, "locked")
