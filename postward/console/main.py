@@ -9,6 +9,7 @@ from postward import __version__
 
 COMMANDS = {
     "check": ("check", "Say whether the configuration is valid."),
+    "dns-lists": ("dns_lists", "Show which DNS lists are asked, how they are, and what they were good for."),
     "explain": ("explain", "Judge a message as if a client sent it, and show every rule."),
     "holds": ("holds", "List and decide the sender domains that wait for a person."),
     "milter": ("serve", "Run the milter in the foreground."),
