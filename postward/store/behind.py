@@ -1,7 +1,7 @@
 """Writing behind: what was noted of a key is added up in memory and written within `BEHIND` seconds.
 
-One batch at a time is on its way to the file. What could not be written waits for the next try; of
-too much the oldest is dropped, with one line in the log.
+While a batch is on its way to the file the next one waits. What could not be written waits for the
+next try; of too much the oldest is dropped, with one line in the log.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ R = TypeVar("R")
 
 BEHIND = 0.15
 _AGAIN = 1.0
-_TRIES = 5
 MOST_UNWRITTEN = 50_000
 
 
@@ -46,7 +45,7 @@ class Behind(Generic[D, R]):
         self._what = what
         self._most = most
         self._unwritten: dict[str, D] = {}
-        self._on_their_way: dict[str, D] = {}
+        self._on_their_way: list[_Batch[D, R]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._armed = False
         self._dropped = 0
@@ -63,37 +62,31 @@ class Behind(Generic[D, R]):
         if not self._armed or self._loop is not asyncio.get_running_loop():
             self._arm(BEHIND)
 
-    def unwritten(self, key: str) -> D | None:
-        """What was noted of `key` and is not on its way yet."""
-        return self._unwritten.get(key)
-
     def pending(self, key: str) -> D | None:
         """What was noted of `key` and may not be in the file."""
-        older, newer = self._on_their_way.get(key), self._unwritten.get(key)
-        if older is None or newer is None:
-            return older if newer is None else newer
-        return self._owner.add_up(older, newer)
+        found: D | None = None
+        for notes in (*[batch.notes for batch in self._on_their_way], self._unwritten):
+            note = notes.get(key)
+            if note is not None:
+                found = note if found is None else self._owner.add_up(found, note)
+        return found
 
     def waits(self, key: str) -> bool:
         """Whether something of `key` may not be in the file."""
-        return key in self._unwritten or key in self._on_their_way
+        return key in self._unwritten or any(key in batch.notes for batch in self._on_their_way)
+
+    def push(self) -> bool:
+        """Hand over all there is, before what the caller asks the writer next. False: nothing waits."""
+        self._adopt(asyncio.get_running_loop())
+        if self._unwritten:
+            self._hand_over()
+        return bool(self._on_their_way)
 
     def flush(self) -> None:
         """Hand over all there is; for a store that closes (`Writer.close` waits for it)."""
         if self._unwritten:
             self._writer.leave(_Batch(self, self._unwritten))
             self._unwritten = {}
-
-    async def settle(self) -> None:
-        """Wait until all that was noted so far is in the file. Raises `StoreDown`."""
-        for _ in range(_TRIES):
-            self._adopt(asyncio.get_running_loop())
-            if not self._unwritten and not self._on_their_way:
-                return
-            if not self._on_their_way:
-                self._hand_over()
-            await self._writer.ask(lambda connection: None)  # after what was handed over
-        raise StoreDown(f"{self._what} could not be written")
 
     def _arm(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -108,7 +101,7 @@ class Behind(Generic[D, R]):
         """
         if loop is not self._loop:
             self._loop, self._armed = loop, False
-            self._on_their_way = {}
+            self._on_their_way = []
 
     def _write_behind(self) -> None:
         self._armed = False
@@ -118,9 +111,9 @@ class Behind(Generic[D, R]):
             self._hand_over()
 
     def _hand_over(self) -> None:
-        notes, self._unwritten = self._unwritten, {}
-        self._on_their_way = notes
-        batch = _Batch(self, notes)
+        batch = _Batch(self, self._unwritten)
+        self._unwritten = {}
+        self._on_their_way.append(batch)
         try:
             self._writer.submit(batch)
         except StoreDown as error:
@@ -128,9 +121,9 @@ class Behind(Generic[D, R]):
 
     def _ended(self, batch: "_Batch[D, R]", error: StoreDown | None) -> None:
         """The batch is in the file, or its notes wait for the next try."""
-        if batch.notes is not self._on_their_way:
+        if batch not in self._on_their_way:
             return
-        self._on_their_way = {}
+        self._on_their_way.remove(batch)
         if error is None:
             self._dropped = 0
             self._owner.written(batch.rows, batch.read)

@@ -119,7 +119,7 @@ class SqliteRatings:
 
     async def set(self, key: str, points: float, *, now: float, by: str, reason: str) -> Rating:
         key, reason = stored_key(key), stored(reason, standing.MAX_REASON)
-        await self._behind.settle()
+        self._behind.push()
         at = self._timeline.milliseconds(now)
         change = change_at(now, at, points, reason, by)
 
@@ -139,7 +139,7 @@ class SqliteRatings:
 
     async def clear(self, key: str, *, now: float, by: str, reason: str) -> bool:
         key = stored_key(key)
-        await self._behind.settle()
+        self._behind.push()
         at = self._timeline.milliseconds(now)
         change = change_at(now, at, 0.0, stored(reason, standing.MAX_REASON), by)
 
@@ -160,7 +160,6 @@ class SqliteRatings:
         return there
 
     async def rows(self, prefix: str = "", *, now: float, limit: int = 100) -> tuple[Rating, ...]:
-        await self._behind.settle()
         at = self._timeline.milliseconds(now)
         shift = round(now * 1000) - at
 
@@ -176,13 +175,15 @@ class SqliteRatings:
             with closing(self._database.reader()) as connection:
                 return worst(connection)
 
+        if self._behind.push():
+            return tuple(await self._writer.ask(worst))
         try:
             return tuple(await asyncio.to_thread(in_thread))
         except TROUBLE:  # a lock, or trouble: the writer waits for the one, tells the other
             return tuple(await self._writer.ask(worst))
 
     async def history(self, key: str, *, limit: int = 20) -> tuple[RatingChange, ...]:
-        await self._behind.settle()
+        self._behind.push()
         return tuple(
             [RatingChange(*row) for row in await self._reader.read(HISTORY, (stored_key(key), limit))]
         )
@@ -224,7 +225,7 @@ class SqliteRatings:
 
     def written(self, rows: Mapping[str, Standing], read: float) -> None:
         for key, row in rows.items():
-            later = self._behind.unwritten(key)
+            later = self._behind.pending(key)
             both = row if later is None else standing.add(row, later.added, self._half)
             self._entries.put(hash(key), _packed(both, read))
 

@@ -110,7 +110,7 @@ class SqliteSeen:
 
     async def forget(self, key: str) -> bool:
         key = stored_key(key)
-        await self._behind.settle()
+        self._behind.push()
 
         def delete(connection: sqlite3.Connection) -> bool:
             tell(connection, SEEN)
@@ -122,9 +122,9 @@ class SqliteSeen:
         return there
 
     async def rows(self, kind: str, *, now: float, limit: int = 1_000) -> tuple[tuple[str, Sighting], ...]:
-        await self._behind.settle()
         at, prefix = self._timeline.milliseconds(now), f"{kind} "
-        rows = await self._reader.read(_ROWS, (prefix, f"{kind}!", at, limit))
+        read = self._reader.wait_for_rows if self._behind.push() else self._reader.read
+        rows = await read(_ROWS, (prefix, f"{kind}!", at, limit))
         shift = round(now * 1000) - at
         return tuple([(key.removeprefix(prefix), sightings.shown(Met(*row), shift)) for key, *row in rows])
 
@@ -176,7 +176,7 @@ class SqliteSeen:
     def written(self, rows: Mapping[str, Met], read: float) -> None:
         for key, met in rows.items():
             entry = _with_unwritten(_packed(met, 0, met.expires, read), self._entries.get(hash(key)))
-            later = self._behind.unwritten(key)
+            later = self._behind.pending(key)
             if later is not None:
                 both, unwritten, written, _ = _opened(entry)
                 entry = _packed(sightings.merge(both, later), unwritten, written, read)

@@ -140,14 +140,12 @@ class Site:
     async def decide(self) -> None:
         """Approve or deny one ticket after another; one command in four is killed."""
         while not self.ended:
-            ready = [
-                each for each in self.domain_of if each not in self.decided | dict.fromkeys(self.in_doubt)
-            ]
+            ready = [each for each in self.tickets[-RECENT:] if each not in self.taken]
             if not ready:
                 await asyncio.sleep(0.02)
                 continue
             ticket = self.moments.choice(ready)
-            self.in_doubt.add(ticket)
+            self.taken.add(ticket)
             verb, verdict = self.moments.choice([("approve", "approved"), ("deny", "denied")])
             command = await asyncio.create_subprocess_exec(
                 *[*COMMAND, "holds", verb, ticket, "--config", str(self.etc)],
