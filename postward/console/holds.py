@@ -8,17 +8,20 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from postward.console import holds_shown as shown
 from postward.console.options import Trouble, config_option, json_option
+from postward.duration import whole_seconds
 from postward.printable import printable
 
 if TYPE_CHECKING:
-    from postward.state import Holds, Ticket
+    from postward.state import Store, Ticket
 
 T = TypeVar("T")
+_MOST = 100_000  # tickets that are counted
 
 
 @click.group()
@@ -50,11 +53,11 @@ def list_(directory: Path, as_json: bool, verdict: str, limit: int) -> None:
       postward holds list --verdict all
     """
     wanted = None if verdict == "all" else verdict
-    tickets = _on_store(directory, lambda holds: holds.tickets(wanted, limit=limit))
+    tickets = _on_store(directory, lambda store: store.holds.tickets(wanted, limit=limit))
     if as_json:
-        click.echo(json.dumps([asdict(ticket) for ticket in tickets], indent=2))
+        _print_json([asdict(ticket) for ticket in tickets])
     elif tickets:
-        _table(tickets)
+        shown.list_tickets(tickets, time.time())
     else:
         click.echo("nothing waits" if verdict == "waiting" else "no tickets")
 
@@ -70,55 +73,135 @@ def show(ticket: str, directory: Path, as_json: bool) -> None:
     Example:
       postward holds show new-customer.example
     """
-    found = _found(_on_store(directory, lambda holds: holds.find(ticket)), ticket)
+    found = _found(_on_store(directory, lambda store: store.holds.find(ticket)), ticket)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
-        return
-    for label, value in (
-        ("ticket", found.id),
-        ("domain", found.domain),
-        ("verdict", found.verdict),
-        ("opened", _when(found.opened)),
-        ("last seen", _when(found.last_seen)),
-        ("attempts", str(found.attempts)),
-        ("evidence", found.evidence),
-        ("decided by", found.decided_by),
-        ("note", found.note),
-    ):
-        if value:
-            click.echo(f"{label:<11}{printable(value, 2000)}")
+        _print_json(asdict(found))
+    else:
+        shown.show_ticket(found)
+
+
+def _lasts(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else float(whole_seconds(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _deciding(name: str, verdict: str, text: str) -> click.Command:
     """The command `name`, which gives `verdict` to a ticket."""
+    example = (
+        f"postward holds {name} new-customer.example\n  postward holds {name} 1a2b3c4d --network --for 90d"
+    )
 
-    @click.command(name, help=f"{text}\n\n\b\nExample:\n  postward holds {name} new-customer.example")
+    @click.command(name, help=f"{text}\n\n\b\nExamples:\n  {example}")
     @click.argument("ticket", metavar="TICKET|DOMAIN")
     @config_option
     @json_option
+    @click.option("--domain", "scope", flag_value="domain", default="domain", help="The domain (default).")
+    @click.option(
+        "--network", "scope", flag_value="network", help="The /24 or /64 of each client that tried."
+    )
+    @click.option("--client", "scope", flag_value="client", help="Each client address that tried.")
+    @click.option("--address", "scope", flag_value="address", help="The sender's whole address.")
+    @click.option("--for", "lasts", callback=_lasts, help="How long, such as 90d; by default for ever.")
     @click.option("--note", default="", help="Why; it is kept with the ticket.")
-    def command(ticket: str, directory: Path, as_json: bool, note: str) -> None:
-        async def decide(holds: "Holds") -> "Ticket | None":
-            found = await holds.find(ticket)
+    def command(
+        ticket: str, directory: Path, as_json: bool, scope: str, lasts: float | None, note: str
+    ) -> None:
+        from postward.holds.decide import NothingToName, decide
+
+        async def work(store: "Store") -> "Ticket | None":
+            found = await store.holds.find(ticket)
             if found is None:
                 return None
-            return await holds.decide(found.id, verdict, now=time.time(), by=_who(), note=note)
+            now, by = time.time(), _who()
+            return await decide(store, found, verdict, scope, now=now, by=by, note=note, lasts=lasts)
 
-        decided = _found(_on_store(directory, decide), ticket)
+        try:
+            decided = _found(_on_store(directory, work), ticket)
+        except NothingToName as nothing:
+            raise Trouble(str(nothing), "leave the option out: the word is about the domain then") from None
         if as_json:
-            click.echo(json.dumps(asdict(decided), indent=2))
+            _print_json(asdict(decided))
         else:
             click.echo(f"{printable(decided.domain)}: {verdict}")
 
     return command
 
 
-holds.add_command(_deciding("approve", "approved", "Let mail of this domain in from now on."))
-holds.add_command(_deciding("deny", "denied", "Refuse mail of this domain from now on."))
+holds.add_command(_deciding("approve", "approved", "Let it in from now on; the next retry passes at once."))
+holds.add_command(_deciding("deny", "denied", "Refuse it from now on."))
 
 
-def _on_store(directory: Path, work: "Callable[[Holds], Awaitable[T]]") -> T:
-    """The result of `work` on the tickets of this configuration's store. Raises Trouble."""
+@holds.command()
+@click.argument("ticket", metavar="TICKET|DOMAIN")
+@config_option
+@json_option
+def undo(ticket: str, directory: Path, as_json: bool) -> None:
+    """Take a word back: the ticket waits again, and what was remembered with it is forgotten.
+
+    \b
+    Example:
+      postward holds undo 1a2b3c4d
+    """
+    from postward.holds.decide import undo as take_back
+
+    async def work(store: "Store") -> "tuple[Ticket | None, int]":
+        found = await store.holds.find(ticket)
+        if found is None or found.verdict == "waiting":
+            return found, 0
+        reopened, forgotten = await take_back(store, found, now=time.time(), by=_who())
+        return reopened, len(forgotten)
+
+    held, count = _on_store(directory, work)
+    found = _found(held, ticket)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        click.echo(f"{printable(found.domain)}: waiting, {count} word{'' if count == 1 else 's'} forgotten")
+
+
+@holds.command()
+@config_option
+@json_option
+def words(directory: Path, as_json: bool) -> None:
+    """List what people have decided, newest first.
+
+    \b
+    Example:
+      postward holds words
+    """
+    said = _on_store(directory, lambda store: store.holds.all_words())
+    if as_json:
+        _print_json([asdict(word) for word in said])
+    elif said:
+        shown.list_words(said)
+    else:
+        click.echo("nobody has said anything")
+
+
+@holds.command()
+@config_option
+@json_option
+def stats(directory: Path, as_json: bool) -> None:
+    """Show how many wait, and how fast people decide.
+
+    \b
+    Example:
+      postward holds stats
+    """
+    from postward.holds.stats import stats as count
+
+    tickets = _on_store(directory, lambda store: store.holds.tickets(None, limit=_MOST))
+    numbers = count(tickets, time.time())
+    if as_json:
+        _print_json(asdict(numbers))
+    else:
+        shown.show_stats(numbers)
+
+
+def _on_store(directory: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
+    """The result of `work` on the store of this configuration. Raises Trouble."""
     from postward.daemon.config import load_settings
     from postward.rules.errors import ConfigErrors
     from postward.state import StoreDown
@@ -139,7 +222,7 @@ def _on_store(directory: Path, work: "Callable[[Holds], Awaitable[T]]") -> T:
     async def run() -> T:
         store = open_store(settings.store.kind, settings.store.path)
         try:
-            return await work(store.holds)
+            return await work(store)
         finally:
             store.close()
 
@@ -157,25 +240,10 @@ def _found(ticket: "Ticket | None", key: str) -> "Ticket":
     return ticket
 
 
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
 def _who() -> str:
     """The person at the keyboard, also behind sudo(8)."""
     return os.environ.get("SUDO_USER") or getpass.getuser()
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def _table(tickets: "tuple[Ticket, ...]") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from postward.console.timeline import paper
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name in ("ticket", "domain", "verdict", "opened", "attempts", "evidence"):
-        table.add_column(name, overflow="fold")
-    for each in tickets:
-        cells = (each.id, each.domain, each.verdict, _when(each.opened), str(each.attempts), each.evidence)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    paper().print(table)
