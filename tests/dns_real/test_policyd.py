@@ -1,4 +1,4 @@
-"""`postward policyd` with the shipped rules: a recipient is answered in time whatever the DNS does."""
+"""`postward policyd` with the shipped rules and stricter ones: an answer in time, whatever the DNS does."""
 
 import json
 import socket
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,37 @@ IN_TIME = 5.0
 """Seconds for the whole decision, as Postfix sees it."""
 
 
+# Every verdict that rests on look-ups, each refused for good: one that guesses shows in the reply.
+STRICT = {
+    "rdns": ("verdict", ["missing", "mismatch"]),
+    "helo": ("verdict", ["unresolvable"]),
+    "sender_domain": ("verdict", ["unknown", "null_mx", "bad_mx"]),
+    "spf": ("results", ["fail", "softfail", "none", "permerror"]),
+    "spf_record": ("verdict", ["plus_all", "wide"]),
+}
+
+
+def _strict() -> dict[str, Any]:
+    return {
+        "rules": [
+            {
+                "name": f"strict-{check}-{word}".replace("_", "-"),
+                "check": check,
+                "with": {option: [word] if option == "results" else word},
+                "then": "reject",
+                "reason": f"{check} {word}",
+            }
+            for check, (option, words) in STRICT.items()
+            for word in words
+        ]
+    }
+
+
 def _configure(home: Path, *servers: str) -> Path:
-    """All by default, but for the paths and the DNS servers."""
+    """All by default, but for the paths, the DNS servers and the strict rules."""
     etc = home / "etc"
-    etc.mkdir()
+    (etc / "rules.d").mkdir(parents=True)
+    (etc / "rules.d" / "strict.yml").write_text(json.dumps(_strict()))
     (etc / "postward.yml").write_text(
         f"""
 authserv_id: mx.example.org
