@@ -356,7 +356,7 @@ def test_mail_that_was_looked_up_nowhere_is_no_verdict() -> None:
 # --- Trouble --------------------------------------------------------------------------------------
 def test_trouble_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk()
-    del desk.kit.store.ratings  # type: ignore[attr-defined]  # the fault under test
+    del desk.kit.store.ratings  # the fault under test
     desk.learn()
     assert "nothing learned from a mail (trace t)" in caplog.text
 

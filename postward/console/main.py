@@ -15,6 +15,7 @@ COMMANDS = {
     "milter": ("serve", "Run the milter in the foreground."),
     "postfix-conf": ("postfix_conf", "Print what Postfix must be told, and how to take it out again."),
     "policyd": ("serve", "Run the policy service in the foreground."),
+    "rating": ("rating", "Show and edit what is on record about clients, networks, domains and logins."),
     "reload": ("reload", "Check the configuration and have the running daemons take it over."),
     "schema": ("schema", "Print the JSON Schema of rules files."),
     "why": ("why", "Show what was decided about a mail, and why."),
