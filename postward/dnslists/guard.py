@@ -92,7 +92,6 @@ class Guard:
         due = [work for each in watched if (work := self._due(each)) is not None]
         if due:
             told = [text for text in await asyncio.gather(*due) if text]
-            self._lists.sort()
             if told:
                 self._tell("\n".join(told))
         if due or self._clock.monotonic() - self._saved >= SAVE:
@@ -140,6 +139,7 @@ class Guard:
         if state.on or not state.since:
             state.since = self._clock.wall()
         state.on, state.why = False, found.why
+        self._lists.sort()
         if state.alarmed:
             return ""
         state.alarmed = True
@@ -151,6 +151,7 @@ class Guard:
         state, name = each.state, each.definition.name
         if not state.on:
             state.on, state.why, state.since = True, "", self._clock.wall()
+            self._lists.sort()
         if not state.alarmed:
             return ""
         state.alarmed = False
