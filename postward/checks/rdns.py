@@ -36,9 +36,9 @@ class ReverseDns:
     unsure, so that our own trouble punishes nobody.
 
     A generic name is graded and weighs 0.5 to 3 by itself (`then: {score: own}`): half where the client
-    greets with a name that leads to it, for then somebody looks after this server; three quarters where
-    it greets as the mail server of another domain; nothing where a verified name says `static` and is
-    its HELO name.
+    greets with another name that leads to it, for then somebody looks after this server; three quarters
+    where it greets as a mail server that has another address; at most 2 where it greets with that name
+    itself, and nothing if the name says `static` too.
     """
 
     name: ClassVar[str] = "rdns"
@@ -145,11 +145,10 @@ async def _weigh(mail: Mail, tools: Tools, name: str, generic: Generic) -> Findi
 
 
 def _of_own_greeting(name: str, generic: Generic) -> Finding:
-    """A rented machine that greets with the name that it was given; a line with a server is rarer."""
+    """A rented machine that greets with the name that it was given says no more by that."""
     if generic.static:
         return Clear(_shown(f"{name} is its HELO name"))
-    score = 2.0 if generic.grade is Grade.SURE else generic.score / 2
-    return _generic_hit(name, generic, score, "is its HELO name")
+    return _generic_hit(name, generic, min(generic.score, 2.0), "is its HELO name")
 
 
 def _weighed(name: str, generic: Generic, greets: Greeting) -> Finding:
@@ -158,9 +157,14 @@ def _weighed(name: str, generic: Generic, greets: Greeting) -> Finding:
         return Unsure(_shown(f"HELO: {greets.why}"))
     if greets.kind == "own":
         return _generic_hit(name, generic, generic.score / 2, f"but {greets.name} leads to it")
-    if has_mail_word(words_of(greets.name)) and org_domain(greets.name) != org_domain(name):
+    if greets.kind == "other" and _is_mail_server_of_another(greets.name, name):
         return _generic_hit(name, generic, generic.score * 0.75, f"but greets as {greets.name}")
     return _generic_hit(name, generic, generic.score, "")
+
+
+def _is_mail_server_of_another(helo: str, name: str) -> bool:
+    """Behind a NAT or with several addresses the HELO name may lead to another of them."""
+    return has_mail_word(words_of(helo)) and org_domain(helo) != org_domain(name)
 
 
 def _generic_hit(name: str, generic: Generic, score: float, but: str) -> Hit:

@@ -78,8 +78,15 @@ def page(name: str) -> str:
         ["## Where and when", "", *_where(name)],
         ["## What it costs", "", _COSTS[kind.cost]],
         ["## In the shipped rules", "", *_used(name)],
+        *_measured(name),
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _measured(name: str) -> list[list[str]]:
+    """What `lab.names` measured of the check, if it did."""
+    file = ROOT / PAGES / "measured" / f"{name}.md"
+    return [["## Measured", "", file.read_text(encoding="utf-8").rstrip()]] if file.exists() else []
 
 
 def _at(name: str) -> str:

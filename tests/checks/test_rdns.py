@@ -32,6 +32,7 @@ dyn-192-0-2-80.isp.example. A 192.0.2.80
 81.2.0.192.in-addr.arpa.  PTR static.192-0-2-81.isp.example.
 static.192-0-2-81.isp.example. A 192.0.2.81
 mail.example.net.         A   192.0.2.77
+www.example.net.          A   192.0.2.77
 """
 FAILING = {"192.0.2.9": "timeout", "slow.example.net": "SERVFAIL"}
 
@@ -88,10 +89,12 @@ def test_a_static_name_that_the_client_also_greets_with_is_not_generic() -> None
 @pytest.mark.parametrize(
     ("client", "helo", "score"),
     [
-        ("192.0.2.77", "192-0-2-77.isp.example", 1.0),  # as it was given
+        ("192.0.2.77", "192-0-2-77.isp.example", 2.0),  # as it was given
         ("192.0.2.80", "dyn-192-0-2-80.isp.example", 2.0),  # a line
         ("192.0.2.77", "mail.example.net", 1.0),  # leads to it
-        ("192.0.2.80", "mail.example.net", 2.25),  # does not
+        ("192.0.2.80", "mail.example.net", 2.25),  # leads to another
+        ("192.0.2.80", "www.example.net", 3.0),
+        ("192.0.2.80", "mail.nobody.example.net", 3.0),  # leads nowhere
         ("192.0.2.77", "example.com", 2.0),
         ("192.0.2.77", "localhost", 2.0),
         ("192.0.2.77", "[192.0.2.77]", 2.0),
