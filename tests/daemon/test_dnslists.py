@@ -1,5 +1,6 @@
 """The section `dns_lists`: the site's words over what is shipped, and a line for each thing that is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,25 @@ def test_lists_without_policyd_are_a_doubt(tmp_path: Path) -> None:
     read = settings(tmp_path, "dns_lists: {mailspike: on}\n")
     (said,) = doubts(read.dns_lists, [("127.0.0.1", 53)], frozenset({Door.MILTER}))
     assert "policyd" in said
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_each_key_is_documented() -> None:
+    section = (ROOT / "docs/configuration.md").read_text().split("## dns_lists\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)`", section, re.M)) == set(ListSection.model_fields)
+
+
+def test_each_shipped_list_is_documented() -> None:
+    page = (ROOT / "docs/howto/use-dns-lists.md").read_text()
+    assert set(re.findall(r"^\| `([\w-]+)`", page, re.M)) == set(shipped())
+
+
+def test_what_the_page_shows_can_be_written(tmp_path: Path) -> None:
+    page = (ROOT / "docs/howto/use-dns-lists.md").read_text()
+    blocks = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.S) if "dns_lists:" in block]
+    assert [sorted(lists(tmp_path, block)) for block in blocks] == [
+        ["blocklist-de", "dnswl", "mailspike", "spamhaus-zen"],
+        ["ours"],
+    ]
