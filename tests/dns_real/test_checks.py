@@ -9,6 +9,7 @@ import pytest
 
 from postward import eager
 from postward.address import parse
+from postward.checks.dns_list import DnsList
 from postward.checks.helo import Helo
 from postward.checks.rdns import ReverseDns
 from postward.checks.sender_domain import SenderDomain
@@ -19,12 +20,15 @@ from postward.derive.iprev import iprev
 from postward.derive.sender_domain import sender_domain
 from postward.derive.spf import spf
 from postward.dns.resolver import Resolver
+from postward.dnslists.definition import Code, Definition, pattern
+from postward.dnslists.lists import AskedLists
+from postward.dnslists.statistics import State
 from postward.finding import Clear, Finding, Unsure
 from postward.mail import Mail
 from postward.stage import Stage
 from postward.store.memory import MemoryStore
 from postward.tools import Tools
-from tests.dns_real.world import HONEST, HOSTILE, Case, World
+from tests.dns_real.world import HONEST, HOSTILE, LYING, Case, World
 from tests.pretend import look, tools
 
 CHECKS: dict[str, Any] = {
@@ -37,6 +41,7 @@ CHECKS: dict[str, Any] = {
     "sender-null-mx": SenderDomain("null_mx"),
     "sender-bad-mx": SenderDomain("bad_mx"),
 }
+UNSERVED = tuple(case for case in HOSTILE if case in LYING or case.name in ("broken", "lame"))
 TIMEOUT = 0.5
 
 
@@ -77,6 +82,24 @@ def test_it_could_not_tell_and_says_why(name: str, case: Case, world: World) -> 
 def test_an_unusual_server_costs_an_honest_client_nothing(name: str, case: Case, world: World) -> None:
     found, _ = asyncio.run(_look(CHECKS[name], case, world))
     assert isinstance(found, Clear)
+
+
+@pytest.mark.parametrize("case", UNSERVED, ids=lambda case: case.name)
+def test_a_list_in_such_a_zone_lists_nobody(case: Case, world: World) -> None:
+    codes = (Code(pattern("127.*.*.*"), 5.0, "spam"),)
+    asked = Definition(case.name, frozenset({"client"}), codes, case.domain, case.domain)
+
+    async def main() -> Finding:
+        kit = _tools(world)
+        lists = AskedLists([asked], kit.dns, lambda name: name)
+        lists.watched[0].state = State(on=True)  # as if it had passed its test a moment ago
+        lists.sort()
+        kit.dns_lists = lists
+        return await look(DnsList("client"), _mail(case), kit)
+
+    found = asyncio.run(main())
+    assert isinstance(found, Unsure), found
+    assert found.why.isprintable()
 
 
 def test_with_all_in_the_cache_nothing_waits(world: World) -> None:
