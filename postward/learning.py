@@ -26,6 +26,7 @@ _log = logging.getLogger("postward.learning")
 KEEP = 400 * 86_400.0
 """Seconds that correspondents and known domains are remembered after the last mail."""
 _LEARNED = "learned"  # in the message's memo: what was noted for it
+_MAX_LATELY = 100  # sender domains of one client in some seconds
 _MAX_LEARNED = 2_000  # notes a message: more than Postfix's smtpd_recipient_limit of recipients
 
 Word = Literal[
@@ -122,12 +123,12 @@ class Learner:
         """The sender's domain is known from now on, if somebody vouches that the mail was of it."""
         if "domain" in learned or not _goes_on(decision):
             return
+        learned.add("domain")
         who = identity.known(mail, tools)
         org = who.domain
         if not org and who.host and mail.sender.is_null and responsible.domain_of(mail) == who.host:
             org = who.host
-        if org:
-            learned.add("domain")
+        if org and _first_lately(f"domain {org}", tools):
             tools.store.seen.note(f"domain {org}", now=tools.clock.wall(), keep=KEEP)
 
     def _lists(self, judgement: Judgement, mail: Mail, tools: Tools, learned: set[str]) -> None:
@@ -151,7 +152,8 @@ class Learner:
                 self._once("rejected", f"refused by {by}", mail, tools, learned)
         elif mail.stage is Stage.RCPT:
             if isinstance(decision, Continue):
-                self._once("accepted", "", mail, tools, learned)
+                if _first_lately("accepted", tools):
+                    self._once("accepted", "", mail, tools, learned)
             elif isinstance(decision, Defer | Hold):
                 self._once("deferred", f"deferred by {by}", mail, tools, learned)
 
@@ -169,7 +171,7 @@ class Learner:
         self, judgement: Judgement, client: IPAddress | None, mail: Mail, tools: Tools, learned: set[str]
     ) -> None:
         """What rules with `rate:` and `remember:` ask for; without a client only for ratings."""
-        for each in judgement.judged:
+        for each in [each for each in judgement.judged if each.outcome]:
             if not each.rate and each.remember is None:
                 continue
             mark = f"rule {each.rule}"
@@ -184,6 +186,18 @@ class Learner:
                 name, keep = each.remember
                 for what in (str(client), cidr_of(client)):
                     tools.store.seen.note(f"listed {name}|{what}", now=now, keep=keep, value=each.rule)
+
+
+def _first_lately(what: str, tools: Tools) -> bool:
+    """Whether `what` is new for the client in these seconds (`Tools.client`).
+
+    Good mail comes in large numbers: a burst of it neither earns a burst of merit nor costs one of time.
+    """
+    lately: set[str] = tools.client.setdefault(_LEARNED, set())
+    if what in lately or len(lately) >= _MAX_LATELY:
+        return False
+    lately.add(what)
+    return True
 
 
 def _goes_on(decision: Decision) -> bool:

@@ -238,6 +238,19 @@ def test_a_message_is_rated_once_however_many_its_recipients_are() -> None:
     assert desk.points() == pytest.approx(-0.8)
 
 
+def test_a_burst_of_good_mail_is_one_merit_and_each_refusal_a_fault() -> None:
+    desk, messages = Desk(), []
+    for _ in range(10):
+        messages.append(desk.message())
+        messages[-1].client = messages[0].client  # as the rules share it between messages of a client
+    for message in messages:
+        desk.learn(message=message, sender="a@good.example")
+    assert desk.points() == pytest.approx(0.2)
+    for message in messages:
+        desk.learn(REJECT, message=message)
+    assert desk.points() == pytest.approx(-9.8)
+
+
 def test_a_refusal_after_rcpt_is_rated() -> None:
     desk = Desk()
     desk.learn(REJECT, stage=Stage.DATA)
