@@ -15,7 +15,7 @@ from postward.checks.registry import CHECKS
 from postward.finding import Clear, Hit, Unsure
 from postward.mail import FACTS, HeaderField, Mail
 from postward.stage import Stage
-from postward.state import Window
+from postward.state import Window, Word
 from postward.store.memory import MemoryStore
 from postward.tools import Listing, Listings, Network, Tools
 from tests.checks.entries import OneNetwork, list_of
@@ -64,6 +64,7 @@ VALUES: dict[str, list[Any]] = {
         for each_one in ((), (b" a@b.org",), (b" a@b.org", b" a@b.org"), (b" a <",))
     ],
     "client_name": ["unknown", "mx.example.org"],
+    "reverse_client_name": ["unknown", "mx.example.org"],
     "recipient": [parse("bob@example.org"), parse("x@none.example")],
     "recipient_count": [1, 3],
     "sasl_username": ["", "alice"],
@@ -153,9 +154,15 @@ def _tools() -> Tools:
 
 
 def _remember(store: MemoryStore, now: float) -> None:
-    """Correspondents, an automatic list, and ratings of each kind."""
+    """Correspondents, a known domain, an automatic list, ratings of each kind, and people's words."""
     known = ("correspondent a@fail.example|bob@example.org", "correspondent-any a@fail.example")
-    for key in (*known, "listed x|192.0.2.1", "listed x|192.0.2.0/24"):
+    for kind, value, verdict in (
+        ("domain", "fail.example", "denied"),
+        ("address", "a@fail.example", "approved"),
+        ("network", "192.0.2.0/24", "denied"),
+    ):
+        asyncio.run(store.holds.say(Word(kind, value, verdict, "carol", "", now)))
+    for key in (*known, "domain fail.example", "listed x|192.0.2.1", "listed x|192.0.2.0/24"):
         store.seen.note(key, now=now, keep=1000, value="rule")
     bad = ("client:192.0.2.1", "network:192.0.2.0/24", "asn:64500", "host:example.org", "login:alice")
     for _ in range(5):
