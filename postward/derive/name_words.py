@@ -9,7 +9,7 @@ _RUN = re.compile(r"[a-z]+")
 
 LINE_WORDS = frozenset(
     """abo abonent adsl bband broadband bsb cable catv cgn cgnat cpe dhcp dial dialin dialup din dinamic
-    dinamica dinamico dip dsl dyn dynamic dynamik dynip epon fiber fibra fibre ftth fttb fttx gepon
+    dinamica dinamico dip dsl dyn dynamic dynamik dynip epon fiber fios fibra fibre ftth fttb fttx gepon
     gpon home hotspot hsd hsi internetdsl ipoe kabel lte mobil mobile modem nat neoplus pool pools ppp
     pppoe ras res resid residential resnet retail roaming sdsl subs subscriber umts user users usuario
     vdsl wifi wimax wireless wlan xdsl""".split()  # noqa: SIM905  # a table of words reads better as one
@@ -18,7 +18,7 @@ _LINE_PARTS = ("adsl", "broadband", "dhcp", "dialup", "dinamic", "dynamic", "ftt
 STATIC_WORDS = frozenset(
     """business client cliente clientes clients colo compute cust customer customers estatica estatico
     fix fixed fixip fixo host hosted hosting hosts ip ips kunde kunden ptr rev reverse sta stat static
-    staticip statik statique vps""".split()  # noqa: SIM905  # a table of words reads better as one
+    staticip statik statique unassigned undef unused vps""".split()  # noqa: SIM905  # a table of words reads better as one
 )
 MADE_UP_WORDS = frozenset(
     """box cloud ded dedi dedicated droplet host hosted hwsrv instance ip ks kvm node ns serv server srv
@@ -29,11 +29,11 @@ PLACEHOLDERS = frozenset(
     undefined unassigned unknown unused""".split()  # noqa: SIM905  # a table of words reads better as one
 )
 _MAIL_WORDS = frozenset(
-    """bounce bounces edm email emsg esp exim imap mda mls mm mta mtaout mtas mx mxa mxb mxout news
-    obe oln out outbound outgoing outmail pmta post relay relays send sender senders ses smx
-    zimbra""".split()  # noqa: SIM905  # a table of words reads better as one
+    """bounce bounces delivery edm em emsg esp exch exchange exim imap list lists listserv mda mls mm mta
+    mtaout mtas mx mxa mxb mxout news notification notifications notify obe oln out outgoing owa pmta
+    post relay relays send sender senders ses smx zimbra""".split()  # noqa: SIM905  # a table of words reads better as one
 )
-_MAIL_PARTS = ("mail", "smtp", "mxout", "newsletter", "outbound", "mailer", "sendgrid")
+_MAIL_PARTS = ("mail", "smtp", "mxout", "newsletter", "outbound", "sendgrid")
 _MAX_RUNS = 64
 
 
