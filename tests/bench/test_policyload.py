@@ -109,6 +109,14 @@ def test_each_request_has_its_own_number(programs: Programs, tmp_path: Path) -> 
     assert set(server.asked) == wanted
 
 
+def test_each_request_has_its_own_network(programs: Programs, tmp_path: Path) -> None:
+    with service(tmp_path, b"action=DUNNO\n\n") as server:
+        request = "client_address=2a00:@@@@:@@@@:@@@@::7\n\n"
+        load(programs, tmp_path, request, "--requests", "2", "--connections", "1", "--first", "74565")
+    wanted = ["2a00:0000:0001:2345::7", "2a00:0000:0001:2346::7"]
+    assert server.asked == [f"client_address={each}\n" for each in wanted]
+
+
 def test_requests_are_taken_in_turn(programs: Programs, tmp_path: Path) -> None:
     with service(tmp_path, b"action=DUNNO\n\n") as server:
         load(programs, tmp_path, "a=1\n\na=2\n\na=3\n\n", "--requests", "7", "--connections", "1")

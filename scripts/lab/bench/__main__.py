@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.bench import milter, policy, report, resolver, traffic
+from lab.bench import crowd, milter, policy, report, resolver, steady, traffic
 from lab.bench.calm import wait_for_calm
 from lab.bench.contender import Contender, Row
 from lab.bench.milter import MilterBench
@@ -18,7 +18,7 @@ from lab.bench.rounds import measure
 MEMORY_AFTER = (50_000, 100_000)
 MEMORY_AFTER_QUICK = (5_000, 10_000)
 SOAKED = ("postward (shipped rules)", "postward (shipped rules; 2 workers)")
-
+STEADY = "postward (everything)"
 
 DEFAULT_HOME = {"policy": Path("/var/tmp"), "milter": Path("/dev/shm")}
 """State lies on disk, as on a server. The queue does not: Postfix alone would wait for the disk."""
@@ -38,12 +38,22 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--patience", type=int, default=20, help="seconds to wait for a quiet machine")
     parser.add_argument("--list", action="store_true", help="name the contenders and end")
+    parser.add_argument(
+        "--steady", type=int, metavar="RATE", help="policy: ask so many requests a second, open loop"
+    )
+    parser.add_argument(
+        "--strangers", metavar="N,N", help="policy: memory after so many clients and senders nobody knows"
+    )
     parser.add_argument("--install-peers", action="store_true", help="bring the peers by apt first")
     chosen = parser.parse_args(given)
     if chosen.quick:
         chosen.rounds, chosen.seconds = 1, 1
     if chosen.rounds < 1 or chosen.seconds < 1:
         parser.error("--rounds and --seconds are at least 1")
+    if chosen.what == "milter" and (chosen.steady or chosen.strangers):
+        parser.error("--steady and --strangers are for policy services")
+    if (chosen.steady or chosen.strangers) and not chosen.only:
+        chosen.only = STEADY
     return chosen
 
 
@@ -78,14 +88,25 @@ def bench_policy(chosen: argparse.Namespace, home: Path) -> int:
     programs = Programs(home)
     bench = PolicyBench(home, programs, chosen.seconds, chosen.connections or 16)
     contenders = picked(policy.contenders(programs), chosen.only)
-    bench.prepare()
-    with resolver.resolver(home / "dns", traffic.zone(), policy.RESOLVER_CORE):
-        rows = measure(contenders, chosen.rounds, bench.read, say, lambda: wait_for_calm(chosen.patience))
-        show(chosen, rows, "requests", policy.LIMIT, policy.PEERS)
-        for contender in soaked(contenders, rows):
-            for count, memory in bench.soak(contender, counts_of(chosen)):
-                print(f"{contender.name}: {memory:.1f} MB after {count:,} requests")
+    bench.prepare({one.work for one in contenders} | {"strangers"})
+    with resolver.resolver(home / "dns", traffic.zone() + crowd.zone(), policy.RESOLVER_CORE):
+        if chosen.steady:
+            readings = [steady.read(bench, one, chosen.steady, chosen.seconds, say) for one in contenders]
+            print("\n" + steady.table(readings))
+        if chosen.strangers:
+            for contender in contenders:
+                tell_memory(bench, contender, tuple(map(int, chosen.strangers.split(","))), "strangers")
+        if not (chosen.steady or chosen.strangers):
+            rows = measure(contenders, chosen.rounds, bench.read, say, lambda: wait_for_calm(chosen.patience))
+            show(chosen, rows, "requests", policy.LIMIT, policy.PEERS)
+            for contender in soaked(contenders, rows):
+                tell_memory(bench, contender, counts_of(chosen), contender.work)
     return 0
+
+
+def tell_memory(bench: PolicyBench, contender: Contender, counts: tuple[int, ...], work: str) -> None:
+    for count, memory in bench.soak(contender, counts, work):
+        print(f"{contender.name}: {memory:.1f} MB after {count:,} requests ({work})", flush=True)
 
 
 def bench_milter(chosen: argparse.Namespace, home: Path) -> int:

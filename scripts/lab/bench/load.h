@@ -85,26 +85,34 @@ static inline double percentile_ms(const struct histogram *h, double share)
 }
 
 /* Texts with marks: each run of exactly MARK_LENGTH '@' is replaced by a number in hex, so that
- * instances, senders and Message-IDs can be made unique without a formatter on the hot path. */
+ * instances, senders and Message-IDs can be made unique without a formatter on the hot path. The
+ * same with a colon behind each four digits makes an IPv6 network. */
 #define MARK "@@@@@@@@@@@@"
+#define MARK_IN_ADDRESS "@@@@:@@@@:@@@@"
 #define MARK_LENGTH 12
 #define MARKS 8
 struct text {
     char *bytes;
     size_t length;
-    size_t mark[MARKS];
+    struct { size_t at; unsigned group; } mark[MARKS];
     unsigned marks;
 };
 
 static inline void text_find_marks(struct text *t)
 {
+    static const struct { const char *text; unsigned group; } kind[] = {
+        { MARK, MARK_LENGTH }, { MARK_IN_ADDRESS, 4 },
+    };
     t->marks = 0;
-    for (size_t i = 0; i + MARK_LENGTH <= t->length && t->marks < MARKS;) {
-        if (memcmp(t->bytes + i, MARK, MARK_LENGTH) == 0) {
-            t->mark[t->marks++] = i;
-            i += MARK_LENGTH;
-        } else {
-            i++;
+    for (size_t i = 0; i < t->length && t->marks < MARKS; i++) {
+        for (unsigned k = 0; k < 2; k++) {
+            size_t length = strlen(kind[k].text);
+            if (i + length <= t->length && memcmp(t->bytes + i, kind[k].text, length) == 0) {
+                t->mark[t->marks].at = i;
+                t->mark[t->marks++].group = kind[k].group;
+                i += length - 1;
+                break;
+            }
         }
     }
 }
@@ -113,8 +121,10 @@ static inline void text_patch(const struct text *t, char *copy, uint64_t number)
 {
     for (unsigned m = 0; m < t->marks; m++) {
         uint64_t rest = number;
-        for (int digit = MARK_LENGTH - 1; digit >= 0; digit--, rest >>= 4)
-            copy[t->mark[m] + (size_t) digit] = "0123456789abcdef"[rest & 15];
+        for (int digit = MARK_LENGTH - 1; digit >= 0; digit--, rest >>= 4) {
+            unsigned colons = (unsigned) digit / t->mark[m].group;
+            copy[t->mark[m].at + (size_t) digit + colons] = "0123456789abcdef"[rest & 15];
+        }
     }
 }
 

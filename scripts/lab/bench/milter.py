@@ -14,9 +14,10 @@ from typing import Any
 from lab.bench import load, resolver, traffic
 from lab.bench import milterpeers as peers
 from lab.bench.contender import Contender, Reading, Running
-from lab.bench.policy import NO_RULES, serving
+from lab.bench.policy import NO_RULES
 from lab.bench.processes import family, pinned, pss_mb
 from lab.bench.programs import Programs
+from lab.bench.serving import serving
 from lab.bench.signing import SigningKey
 from lab.daemons import Daemons
 from lab.postfix import Postfix

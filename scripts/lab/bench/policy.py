@@ -4,22 +4,31 @@ The contender's processes share one core, the load generator has another, the re
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.bench import load, resolver, traffic
+from lab.bench import everything, load, mixed, resolver, traffic
 from lab.bench import policypeers as peers
 from lab.bench.contender import Contender, Reading, Running
-from lab.bench.processes import DidNotStart, family, pinned, pss_mb
+from lab.bench.processes import family, pinned, pss_mb
 from lab.bench.programs import Programs
-from lab.daemons import DaemonDied, Daemons
-from lab.patience import GaveUp
+from lab.bench.serving import serving
+from lab.daemons import Daemons
 
 CONTENDER_CORE, LOAD_CORE, RESOLVER_CORE = 1, 2, 3
 WARM_UP = 2  # seconds
+MIXED = {"mixed": False, "mixed-data": True}
+"""Works whose answers are checked first; whether they ask at DATA too."""
+WORKS: dict[str, Callable[[Path], int]] = {
+    "known": partial(traffic.policy_requests, unique_sender=False),
+    "new": partial(traffic.policy_requests, unique_sender=True),
+    "strangers": traffic.strangers,
+    **{name: partial(mixed.write, data=data) for name, data in MIXED.items()},
+}
 LIMIT = "echo in C"
 PEERS = ("postgrey (known)", "postfwd1")
 
@@ -49,20 +58,6 @@ STATE: dict[str, Any] = {
         ],
     }
 }
-
-
-@contextmanager
-def serving(daemons: Daemons) -> Iterator[None]:
-    """Start and stop our daemons. Raises DidNotStart."""
-    try:
-        daemons.start()
-    except (DaemonDied, GaveUp) as error:
-        daemons.stop()
-        raise DidNotStart(str(error).splitlines()[-1]) from error
-    try:
-        yield
-    finally:
-        daemons.stop()
 
 
 def ours(
@@ -105,6 +100,8 @@ def contenders(programs: Programs) -> list[Contender]:
         ),
         Contender("postward (greylist + limits; new)", "ours", ours(STATE, {}), "new"),
         Contender("postward (shipped rules)", "ours", ours({}, {}), "known"),
+        Contender("postward (everything)", "ours", everything.start, "mixed", learns=True),
+        Contender("postward (everything; DATA too)", "ours", everything.start, "mixed-data", learns=True),
     ]
 
 
@@ -116,16 +113,18 @@ class PolicyBench:
     programs: Programs
     seconds: int
     connections: int
-    requests: int = 0
+    requests: dict[str, int] = field(default_factory=dict)
     first: int = 0
     learned: set[str] = field(default_factory=set)
 
-    def prepare(self) -> None:
-        for work in ("known", "new"):
-            self.requests = traffic.policy_requests(self._file(work), unique_sender=work == "new")
+    def prepare(self, works: Collection[str]) -> None:
+        """Write the requests of these works."""
+        for work in works:
+            self.requests[work] = WORKS[work](self._file(work))
 
-    def read(self, contender: Contender, turn: int) -> Reading:
-        """Start it, warm it up, ask for `seconds`, stop it."""
+    @contextmanager
+    def ready(self, contender: Contender) -> Iterator[Running]:
+        """It runs, knows the work if it is to, and answers as it should. Raises WrongAnswers."""
         home = self.home / "".join(c if c.isalnum() else "-" for c in contender.name)
         home.mkdir(exist_ok=True)
         with ExitStack() as stack:
@@ -133,13 +132,20 @@ class PolicyBench:
                 running = stack.enter_context(contender.start(home))
             if contender.learns and contender.name not in self.learned:
                 self._teach(running, contender)
+            if contender.work in MIXED:
+                self.first = mixed.check(running.address, self.first, data=MIXED[contender.work])
+            yield running
+
+    def read(self, contender: Contender, turn: int) -> Reading:
+        """Start it, warm it up, ask for `seconds` as fast as it answers, stop it."""
+        with self.ready(contender) as running:
             how_long = ("--warm-up", str(WARM_UP), "--seconds", str(self.seconds))
-            found = load.measured(self._command(running, contender, *how_long), running.roots)
+            found = load.measured(self.command(running, contender.work, *how_long), running.roots)
             self.first += 10**8
             return found
 
-    def soak(self, contender: Contender, counts: tuple[int, ...]) -> list[tuple[int, float]]:
-        """Memory (MB) after so many requests in all, each with an instance and a sender of its own."""
+    def soak(self, contender: Contender, counts: tuple[int, ...], work: str) -> list[tuple[int, float]]:
+        """Memory (MB) after so many requests of `work` in all."""
         home = self.home / "soak"
         home.mkdir(exist_ok=True)
         found, asked = [], 0
@@ -147,26 +153,27 @@ class PolicyBench:
             with pinned([CONTENDER_CORE]):
                 running = stack.enter_context(contender.start(home))
             for count in counts:
-                self._ask(running, contender, count - asked)
+                self._ask(running, work, count - asked)
                 asked = count
                 found.append((count, pss_mb(family(running.roots))))
         return found
 
+    def command(self, running: Running, work: str, *how_much: str) -> list[str]:
+        """The load generator, on this work from `first` on."""
+        command = [str(self.programs.policyload()), "--address", running.address, *how_much]
+        command += ["--file", str(self._file(work)), "--first", str(self.first)]
+        return [*command, "--connections", str(self.connections), "--core", str(LOAD_CORE)]
+
     def _teach(self, running: Running, contender: Contender) -> None:
         """Ask each request twice, as far apart as the greylist wants, so that all are known."""
         for _ in range(2):
-            self._ask(running, contender, self.requests)
+            self._ask(running, contender.work, self.requests[contender.work])
             time.sleep(peers.GREYLIST_DELAY + 1.1)
         self.learned.add(contender.name)
 
-    def _ask(self, running: Running, contender: Contender, count: int) -> None:
+    def _ask(self, running: Running, work: str, count: int) -> None:
         """Ask so many requests."""
-        self.first = load.run(self._command(running, contender, "--requests", str(count)))["next"]
-
-    def _command(self, running: Running, contender: Contender, *how_much: str) -> list[str]:
-        command = [str(self.programs.policyload()), "--address", running.address, *how_much]
-        command += ["--file", str(self._file(contender.work)), "--first", str(self.first)]
-        return [*command, "--connections", str(self.connections), "--core", str(LOAD_CORE)]
+        self.first = load.run(self.command(running, work, "--requests", str(count)))["next"]
 
     def _file(self, work: str) -> Path:
         return self.home / f"{work}.requests"

@@ -19,7 +19,7 @@ def table(rows: Sequence[Row], unit: str, limit: str, peers: Sequence[str]) -> s
     head = ["contender", f"{unit}/s", "CPU us", "p50 ms", "p99 ms", "PSS MB"]
     head += ["of the limit" if name == limit else f"x {name}" for name in compared]
     others = [measured[name] for name in compared]
-    text = _aligned([head, *(_cells(row, others, limit) for row in measured.values())])
+    text = aligned([head, *(_cells(row, others, limit) for row in measured.values())])
     trouble = [
         f"{row.contender.name}: {count} without an answer, or refused"
         for row in measured.values()
@@ -49,7 +49,7 @@ def _cells(row: Row, compared: Sequence[Row], limit: str) -> list[str]:
     return cells
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table: the first column to the left, numbers to the right."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from lab.bench.calm import QUIET
 from lab.bench.contender import Absent, Contender, Reading, Row
 from lab.bench.load import LoadFailed
+from lab.bench.mixed import WrongAnswers
 from lab.bench.processes import DidNotStart
 from lab.bench.programs import CannotBuild
 
@@ -32,7 +33,7 @@ def measure(
             others = calm()
             try:
                 reading = replace(read(contender, turn), others=others)
-            except (Absent, CannotBuild, DidNotStart, LoadFailed) as error:
+            except (Absent, CannotBuild, DidNotStart, LoadFailed, WrongAnswers) as error:
                 skipped[contender.name] = str(error)
                 say(f"round {turn + 1}/{rounds}  {contender.name}: skipped: {error}")
                 continue

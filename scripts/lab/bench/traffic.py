@@ -49,21 +49,45 @@ def policy_requests(path: Path, *, unique_sender: bool) -> int:
     return len(texts)
 
 
+def strangers(path: Path) -> int:
+    """Write one request: each time it is asked another client, HELO, sender domain and sender; 1."""
+    path.write_text(
+        request(
+            client_address=f"2a00:{MARK[:4]}:{MARK[:4]}:{MARK[:4]}::7",
+            helo_name=f"mail.n{MARK}.example",
+            sender=f"user@n{MARK}.example",
+            recipient=f"person0@{OWN_DOMAIN}",
+        )
+    )
+    return 1
+
+
 def _request(sender: Sender, envelope_sender: str, recipient: str) -> str:
-    """One request; the order and the empty attributes are Postfix 3.7's."""
+    return request(
+        client_address=sender.address,
+        client_name=sender.name,
+        reverse_client_name=sender.name,
+        helo_name=sender.name,
+        sender=envelope_sender,
+        recipient=recipient,
+    )
+
+
+def request(**said: str) -> str:
+    """One request with what is `said`; the order and the empty attributes are Postfix 3.7's."""
     attributes = {
         "request": "smtpd_access_policy",
         "protocol_state": "RCPT",
         "protocol_name": "ESMTP",
-        "client_address": sender.address,
-        "client_name": sender.name,
+        "client_address": "",
+        "client_name": "unknown",
         "client_port": "41258",
-        "reverse_client_name": sender.name,
+        "reverse_client_name": "unknown",
         "server_address": "127.0.0.1",
         "server_port": "25",
-        "helo_name": sender.name,
-        "sender": envelope_sender,
-        "recipient": recipient,
+        "helo_name": "",
+        "sender": "",
+        "recipient": "",
         "recipient_count": "0",
         "queue_id": "",
         "instance": f"5f1c.{MARK}.0",
@@ -82,7 +106,9 @@ def _request(sender: Sender, envelope_sender: str, recipient: str) -> str:
         "encryption_keysize": "0",
         "policy_context": "",
     }
-    return "".join(f"{name}={value}\n" for name, value in attributes.items()) + "\n"
+    if not said.keys() <= attributes.keys():
+        raise ValueError(f"Postfix does not say {sorted(said.keys() - attributes.keys())}")
+    return "".join(f"{name}={value}\n" for name, value in (attributes | said).items()) + "\n"
 
 
 def zone() -> str:
