@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from postward.derive.address_in_name import HALF, WHOLE, address_in, owner_shows
 from postward.derive.name_words import (
+    HOST_WORDS,
     LINE_WORDS,
     MADE_UP_WORDS,
     PLACEHOLDERS,
@@ -85,15 +86,14 @@ def how_generic(name: str, client: IPAddress) -> Generic:
 
 
 def _of_address(shows: str, line: list[str], words: set[str]) -> Generic:
-    static = sorted(words & STATIC_WORDS)
-    if line:
-        why = f"{shows}, {line[0]}"
-        if shows == WHOLE and not static:
-            return Generic(Grade.SURE, why, 3.0)
-        return Generic(Grade.LIKELY, why, 2.0, bool(static))
-    if shows == HALF and not static:
-        return Generic(Grade.WEAK, shows, 0.5)
-    return Generic(Grade.LIKELY, f"{shows}, {static[0]}" if static else shows, 2.0, bool(static))
+    is_static = not words.isdisjoint(STATIC_WORDS)
+    others = sorted(words & (STATIC_WORDS | HOST_WORDS))
+    why = ", ".join([shows, *line[:1], *others[:1]])
+    if line and shows == WHOLE and not is_static:
+        return Generic(Grade.SURE, why, 3.0)
+    if shows == HALF and not line and not others:
+        return Generic(Grade.WEAK, why, 0.5)
+    return Generic(Grade.LIKELY, why, 2.0, is_static)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -121,4 +121,4 @@ def _is_number_of_machine(word: str, number: str) -> bool:
         return len(number) >= 6
     if not any(char.isdigit() for char in number):
         return False
-    return word in MADE_UP_WORDS or word in LINE_WORDS or word in STATIC_WORDS
+    return any(word in table for table in (MADE_UP_WORDS, LINE_WORDS, STATIC_WORDS, HOST_WORDS))

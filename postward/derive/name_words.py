@@ -16,9 +16,12 @@ LINE_WORDS = frozenset(
 )
 _LINE_PARTS = ("adsl", "broadband", "dhcp", "dialup", "dinamic", "dynamic", "ftth", "pppoe", "vdsl", "xdsl")
 STATIC_WORDS = frozenset(
-    """business client cliente clientes clients colo compute cust customer customers estatica estatico
-    fix fixed fixip fixo host hosted hosting hosts ip ips kunde kunden ptr rev reverse sta stat static
-    staticip statik statique unassigned undef unused vps""".split()  # noqa: SIM905  # a table of words reads better as one
+    """biz business colo dedicated estatica estatico fix fixed fixip fixo sta stat static staticip statik
+    statique""".split()  # noqa: SIM905  # a table of words reads better as one
+)
+HOST_WORDS = frozenset(
+    """client cliente clientes clients compute cust customer customers host hosted hosting hosts ip ips
+    kunde kunden ptr rev reverse unassigned undef unused vps""".split()  # noqa: SIM905  # a table of words reads better as one
 )
 MADE_UP_WORDS = frozenset(
     """box cloud ded dedi dedicated droplet host hosted hwsrv instance ip ks kvm node ns serv server srv
