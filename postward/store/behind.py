@@ -50,6 +50,10 @@ class Behind(Generic[D, R]):
         self._armed = False
         self._dropped = 0
 
+    def __len__(self) -> int:
+        """Keys noted that are not on their way."""
+        return len(self._unwritten)
+
     def put(self, key: str, note: D) -> None:
         """Write `note` soon."""
         held = self._unwritten.get(key)

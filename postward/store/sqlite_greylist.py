@@ -7,27 +7,24 @@ two processes may differ by `BEHIND`. While the file is in trouble, known keys g
 new ones too, until it cannot be known any more whether they are new: then `StoreDown`.
 """
 
-import asyncio
-import itertools
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from postward.state import Meeting, StoreDown
 from postward.store import triplets
+from postward.store.behind import MOST_UNWRITTEN, Behind
 from postward.store.database import write_rows
 from postward.store.generations import Generations
 from postward.store.reader import Reader
 from postward.store.text import stored_key
 from postward.store.timeline import Timeline
-from postward.store.writer import Job, Writer
+from postward.store.writer import Writer
 
 MAX_ENTRIES = 200_000
 """Entries in memory; about 0.17 kB each."""
 MAX_ROWS = 2_000_000
 """Rows in the file; beyond that those that expire first go early."""
-BEHIND = 0.15
-_AGAIN = 1.0
-_MOST_UNWRITTEN = 50_000
 _AT_ONCE = 500
 
 _FIND = "SELECT first, last, expires, attempts, passed FROM greylist WHERE key = ?"
@@ -48,14 +45,10 @@ class SqliteGreylist:
     def __init__(
         self, writer: Writer, reader: Reader, timeline: Timeline, *, entries: int = MAX_ENTRIES
     ) -> None:
-        self._writer = writer
         self._reader = reader
         self._timeline = timeline
         self._entries: Generations[bytes] = Generations(entries)
-        self._unwritten: dict[str, bytes] = {}
-        self._on_their_way: dict[str, bytes] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._armed = False
+        self._behind: Behind[bytes, None] = Behind(writer, self, "greylist")
 
     async def meet(self, key: str, *, now: float, delay: float, window: float, keep: float) -> Meeting:
         mark = hash(key)
@@ -67,23 +60,19 @@ class SqliteGreylist:
         at = int(self._timeline.at(now) * 1000)
         entry, meeting = triplets.meet(entry, at, delay, window, keep)
         self._entries.put(mark, entry)
-        self._unwritten[key] = entry
-        if not self._armed or self._loop is not asyncio.get_running_loop():
-            self._arm(BEHIND)
+        self._behind.put(key, entry)
         return meeting
 
     def flush(self) -> None:
         """Hand over what is not written yet; for a store that closes (`Writer.close` waits for it)."""
-        if self._unwritten or self._on_their_way:
-            self._writer.leave(_Touched(self, self._on_their_way | self._unwritten))
-            self._unwritten = {}
+        self._behind.flush()
 
     async def _recall(self, key: str, mark: int) -> bytes | None:
         """What was written of `key`, which is not in memory."""
-        entry = self._unwritten.get(key) or self._on_their_way.get(key)
+        entry = self._behind.pending(key)
         if entry is not None:
             return entry
-        if len(self._unwritten) >= _MOST_UNWRITTEN:
+        if len(self._behind) >= MOST_UNWRITTEN:
             raise StoreDown("too many new keys wait for the disk")
         rows = self._reader.rows(_FIND, (key,))
         if rows is None:
@@ -93,56 +82,20 @@ class SqliteGreylist:
                 return entry
         return triplets.pack(*rows[0]) if rows else None
 
-    def _arm(self, seconds: float) -> None:
-        """Write in a while. What was on its way when an event loop ended begins anew on the next."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop = loop
-            self._unwritten = self._on_their_way | self._unwritten
-            self._on_their_way = {}
-        self._armed = True
-        loop.call_later(seconds, self._write_behind)
+    # --- Writing behind --------------------------------------------------------------------------
+    def add_up(self, older: bytes, newer: bytes) -> bytes:
+        return newer
 
-    def _write_behind(self) -> None:
-        self._armed = False
-        if self._on_their_way:  # the disk is slow: one batch at a time
-            self._arm(BEHIND)
-            return
-        rows, self._unwritten = self._unwritten, {}
-        self._on_their_way = rows
-        try:
-            self._writer.submit(_Touched(self, rows))
-        except StoreDown:
-            self._written(rows, failed=True)
-
-    def _written(self, rows: dict[str, bytes], *, failed: bool) -> None:
-        """The batch has ended. If it failed its rows wait for the next try, newer ones first."""
-        self._on_their_way = {}
-        if failed:
-            most = max(0, _MOST_UNWRITTEN - len(self._unwritten))
-            self._unwritten = dict(itertools.islice(rows.items(), most)) | self._unwritten
-            if not self._armed:
-                self._arm(_AGAIN)
-
-
-class _Touched(Job):
-    """A batch of entries to write."""
-
-    __slots__ = ("_greylist", "_rows")
-
-    def __init__(self, greylist: SqliteGreylist, rows: dict[str, bytes]) -> None:
-        self._greylist = greylist
-        self._rows = rows
-
-    def work(self, connection: sqlite3.Connection) -> None:
+    def write(self, connection: sqlite3.Connection, noted: Mapping[str, bytes]) -> dict[str, None]:
         values: list[Any] = []
-        for key, entry in self._rows.items():
+        for key, entry in noted.items():
             values.append(key)
             values += triplets.unpack(entry)
         write_rows(connection, _WRITE, values, 6)
+        return {}
 
-    def end(self, error: StoreDown | None) -> None:
-        self._greylist._written(self._rows, failed=error is not None)
+    def written(self, rows: Mapping[str, None], read: float) -> None:
+        """Memory has it."""
 
 
 def forget(connection: sqlite3.Connection, at: int) -> bool:

@@ -5,9 +5,10 @@ earlier (`postward.store.changes`); then the file is asked again, because other 
 too. What is not there is remembered alike. While the file is in trouble, memory goes on.
 
 Not every meeting is written: one with the same value that moves the expiry by less than a hundredth
-of `keep` may stay in memory, if the row counts more than 64 meetings and those not written are less
-than a sixteenth of them. So whoever counts deliveries finds small numbers exact and large ones within
-6 %, and no row is forgotten more than 1 % of its time too early, whenever the process dies.
+of `keep` may stay in memory, if the row counts more than 64 meetings and those that this process has
+not written are less than a sixteenth of them. So whoever counts deliveries finds small numbers exact
+and large ones within 6 % (for each process that notes the same key), and no row is forgotten more
+than 1 % of its time too early, whenever the process dies.
 """
 
 import sqlite3

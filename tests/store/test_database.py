@@ -14,7 +14,8 @@ import pytest
 from postward.store.database import Database, SchemaRefused, connect, is_corrupt, migrate, shape
 from postward.store.schema import STATE, Schema
 
-VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text()
+OLD = [(Path(__file__).parent / f"version_{number}.sql").read_text() for number in (1, 2)]
+VERSION_1 = OLD[0]
 
 
 @pytest.fixture
@@ -77,16 +78,20 @@ def test_beginners_at_the_same_time_make_one_file(path: Path, schema: Schema) ->
     assert aside(path) == []
 
 
-def test_version_1_is_migrated_and_keeps_its_rows(path: Path) -> None:
+@pytest.mark.parametrize("old_file", OLD, ids=["1", "2"])
+def test_an_older_version_is_migrated_and_keeps_its_rows(path: Path, old_file: str) -> None:
     with closing(sqlite3.connect(path)) as old:
-        old.executescript(VERSION_1)
+        old.executescript(old_file)
     with (
         closing(Database(path, STATE).connect()) as connection,
         closing(sqlite3.connect(":memory:")) as fresh,
     ):
         assert connection.execute("PRAGMA user_version").fetchone() == (STATE.version,)
         assert connection.execute("SELECT attempts FROM greylist WHERE key = 'known'").fetchone() == (7,)
-        assert connection.execute("SELECT count(*) FROM tickets").fetchone() == (0,)
+        tickets = connection.execute("SELECT id, knock, card, clients, reminded, decided FROM tickets")
+        assert tickets.fetchall() == (
+            [("0badcafe", "{}", "{}", "[]", 0, 0.0)] if old_file != VERSION_1 else []
+        )
         fresh.isolation_level = None
         migrate(fresh, STATE)
         assert shape(connection) == shape(fresh)

@@ -7,13 +7,13 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from postward.state import Meeting, StoreDown, Ticket, Window
+from postward.state import Meeting, StoreDown, Ticket, Window, Word
 from postward.store import writer
 from postward.store.database import Database
 from postward.store.sqlite import SqliteStore
@@ -195,6 +195,132 @@ def test_a_file_that_takes_no_more_is_told_and_passes(
 
     asyncio.run(run())
     assert alarms(caplog) == ["ERROR", "WARNING"]
+
+
+# --- What was met before, ratings, words -----------------------------------------------------------
+WORD = Word("domain", "example.org", "denied", "root", "", NOW)
+WRITES: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
+    "forget": lambda store: store.seen.forget("key"),
+    "set": lambda store: store.ratings.set("key", 5, now=NOW, by="root", reason="x" * 300),
+    "clear": lambda store: store.ratings.clear("known", now=NOW, by="root", reason=""),
+    "say": lambda store: store.holds.say(WORD),
+    "unsay": lambda store: store.holds.unsay("domain", "example.org"),
+    "put_card": lambda store: store.holds.put_card("nothing", {}),
+    "put_reminded": lambda store: store.holds.put_reminded("nothing", 1),
+}
+READS: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
+    "find": lambda store: store.seen.find("key", now=NOW),
+    "rows": lambda store: store.seen.rows("kind", now=NOW),
+    "read": lambda store: store.ratings.read(("key",), now=NOW),
+    "ratings": lambda store: store.ratings.rows(now=NOW),
+    "history": lambda store: store.ratings.history("key"),
+    "words": lambda store: store.holds.words((("domain", "example.org"),), now=NOW),
+    "all_words": lambda store: store.holds.all_words(),
+}
+
+
+def note(store: SqliteStore, key: str = "key") -> None:
+    store.seen.note(key, now=NOW, keep=86_400)
+    store.ratings.note((key,), -4, now=NOW, reason="why")
+
+
+@pytest.mark.parametrize("verb", WRITES)
+def test_a_persons_word_into_a_locked_file_is_told_in_time(store: SqliteStore, path: Path, verb: str) -> None:
+    async def run() -> None:
+        with locked(path):
+            note(store)  # what was noted goes first
+            await refused_in_time(lambda: WRITES[verb](store))
+        await until_it_works(store)
+        await WRITES[verb](store)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("verb", READS)
+def test_a_locked_file_is_read(store: SqliteStore, path: Path, verb: str) -> None:
+    async def run() -> None:
+        await hold(store)
+        with locked(path):
+            began = time.monotonic()
+            await READS[verb](store)
+            assert time.monotonic() - began < 0.5
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("verb", [*WRITES, *READS])
+def test_a_file_that_is_not_there_is_told_in_time(tmp_path: Path, verb: str) -> None:
+    async def run() -> None:
+        store = SqliteStore(tmp_path / "later" / "state.db")
+        await refused_in_time(lambda: (WRITES | READS)[verb](store))
+        (tmp_path / "later").mkdir()
+        await until_it_works(store)
+        await (WRITES | READS)[verb](store)
+        store.close()
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_hangs_is_told_in_time_to_each(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE", 0.5)
+    free = threading.Event()
+
+    async def run() -> None:
+        hanging = asyncio.ensure_future(store._writer.ask(lambda connection: free.wait(10)))
+        await asyncio.sleep(0)
+        note(store)
+        await asyncio.gather(*[refused_in_time(lambda ask=ask: ask(store)) for ask in WRITES.values()])
+        assert await store.seen.find("key", now=NOW) is not None
+        with pytest.raises(StoreDown, match="no answer from the disk"):
+            await hanging
+        free.set()
+        await until_it_works(store)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("trouble", [full, read_only])
+def test_what_is_in_memory_goes_on_in_a_file_that_takes_no_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[sqlite3.Connection], None]
+) -> None:
+    mend = broken_by(monkeypatch, trouble)
+
+    async def run() -> None:
+        store = SqliteStore(path)
+        for number in range(2_000):
+            note(store, f"{number} {'x' * 300}")
+        note(store)
+        await refused_in_time(lambda: WRITES["set"](store))
+        met, (rating,) = await store.seen.find("key", now=NOW), await store.ratings.read(("key",), now=NOW)
+        assert met is not None
+        assert met.times == 1
+        assert rating is not None
+        assert rating.points == -4
+        mend()
+        await until_it_works(store)
+        store.close()
+        with closing(sqlite3.connect(path)) as after:
+            count = "SELECT (SELECT count(*) FROM seen), (SELECT count(*) FROM ratings)"
+            assert after.execute(count).fetchone() == (2_001, 2_001)
+
+    asyncio.run(run())
+
+
+def test_a_file_that_becomes_corrupt_keeps_memory_and_takes_new_words(store: SqliteStore, path: Path) -> None:
+    async def run() -> None:
+        note(store)
+        await hold(store)
+        spoil(path)
+        await until_it_works(store)
+        await store.holds.say(WORD)
+        assert await store.holds.words((("domain", "example.org"),), now=NOW) == (WORD,)
+        note(store)
+        assert await store.seen.find("key", now=NOW) is not None
+        assert (await store.ratings.read(("key",), now=NOW))[0] is not None
+
+    asyncio.run(run())
 
 
 def test_a_disk_error_is_told_and_passes(path: Path, caplog: pytest.LogCaptureFixture) -> None:
