@@ -59,7 +59,7 @@ class SenderDomain:
         "bad_mx": "No exchange of the domain exists and has a public address.",
         "ours": "One of the site's own domains or a host in them, and SPF does not vouch for the client.",
     }
-    says: ClassVar[Mapping[str, str]] = {"sender_domain": "The domain; empty where it cannot be one."}
+    says: ClassVar[Mapping[str, str]] = {}
 
     verdict: Annotated[
         Literal["invalid", "literal", "no_dot", "unknown", "null_mx", "bad_mx", "ours"],
@@ -91,8 +91,7 @@ class SenderDomain:
         if reason != self.verdict:
             return CLEAR
         words = (found.domain, _DETAILS.get(kind, ""), found.why)
-        values = {"sender_domain": found.domain}
-        return Hit(reason, " ".join(word for word in words if word), values, score)
+        return Hit(reason, " ".join(word for word in words if word), score=score)
 
 
 _BY_DNS = frozenset({"unknown", "null_mx", "bad_mx"})
@@ -115,5 +114,4 @@ async def _without_spf(mail: Mail, tools: Tools) -> Finding:
         return Unsure(found.problem)
     if found.trustworthy:
         return Clear(f"SPF pass of {found.value}")
-    domain = mail.sender.domain or ""
-    return Hit("ours", f"{domain} spf={found.result}", {"sender_domain": domain}, _OURS)
+    return Hit("ours", f"{mail.sender.domain} spf={found.result}", score=_OURS)

@@ -38,4 +38,4 @@ def test_plain_defaults_are_true(section: str) -> None:
         elif isinstance(value, int | str) and key not in ("socket_mode", "max_size"):
             assert said == str(value), key
         elif isinstance(value, float) and said.endswith("s"):
-            assert said == f"{value:.0f}s", key
+            assert said == f"{value:g}s", key
