@@ -64,6 +64,11 @@ class DnsList:
     def needs(self) -> frozenset[str]:
         return _NEEDS[self.of]
 
+    @property
+    def dns_lists(self) -> tuple[str, ...]:
+        """The DNS lists that must exist for this check to be loaded."""
+        return self.only
+
     def look(self, mail: Mail, tools: Tools) -> Looked:
         known: Listings | None = tools.made(_MEMO[self.of])  # several rules ask, one looks up
         if known is not None:

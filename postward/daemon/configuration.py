@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postward.daemon.config import FILE_NAME, Settings, load_settings
+from postward.daemon.dnslists import doubts, shipped
+from postward.dns.config import servers_from
 from postward.rules.errors import ConfigErrors, Mark, Problem
 from postward.rules.load import load
 from postward.rules.ruleset import Ruleset
@@ -37,13 +39,22 @@ def configure(directory: Path) -> Configuration:
         problems += errors.problems
     if directory.is_dir():
         try:
-            rules = load(directory, (settings or Settings()).doors)
+            known = frozenset({*shipped(), *settings.dns_lists}) if settings is not None else None
+            rules = load(directory, (settings or Settings()).doors, known)
         except ConfigErrors as errors:
             problems += errors.problems
     if settings is None or rules is None:
         raise ConfigErrors(problems)
     rules.doubts += tuple(_without_database(settings, rules, directory / FILE_NAME))
+    rules.doubts += tuple(_about_dns_lists(settings, directory / FILE_NAME))
     return Configuration(directory, settings, rules)
+
+
+def _about_dns_lists(settings: Settings, file: Path) -> Iterator[Problem]:
+    """A doubt where DNS lists are switched on, and are asked through a public resolver or not at all."""
+    servers = settings.dns.servers or servers_from()
+    for doubt in doubts(settings.dns_lists, servers, settings.doors):
+        yield Problem(Mark(str(file), 1, 1), ("dns_lists",), doubt)
 
 
 def _without_database(settings: Settings, rules: Ruleset, file: Path) -> Iterator[Problem]:

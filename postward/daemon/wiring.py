@@ -9,7 +9,7 @@ from pathlib import Path
 
 from postward.daemon.config import Settings
 from postward.daemon.configuration import Configuration
-from postward.daemon.dnslists import definitions, doubts
+from postward.daemon.dnslists import definitions
 from postward.daemon.log import Log
 from postward.daemon.record import Recorder
 from postward.daemon.start import CannotStart
@@ -91,8 +91,6 @@ def watch_dns_lists(house: House, settings: Settings, tell: Callable[[str], None
     """Give the house its DNS lists; none is asked until the guard, which is to be run, has tested it."""
     kit, file = house.tools, dns_lists_file(settings)
     states = statistics.load(file) if file is not None else {}
-    for doubt in doubts(settings.dns_lists, settings.dns.servers or servers_from(), settings.doors):
-        _log.warning("%s", doubt)
     kit.dns_lists = lists = AskedLists(definitions(settings.dns_lists), kit.dns, org_domain, states)
     return Guard(lists, kit.dns, kit.clock, file=file, tell=tell)
 

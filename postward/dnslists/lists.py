@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from postward import eager
 from postward.dnslists import question
-from postward.dnslists.answer import Nonsense, Refused, Said, Silent
+from postward.dnslists.answer import CLEAN, Nonsense, Refused, Said, Silent
 from postward.dnslists.definition import ABOUT, Definition
 from postward.dnslists.question import Orgs
 from postward.dnslists.statistics import State
@@ -145,6 +145,10 @@ def _answer(
 
 def _sum(subject: str, replies: Sequence[tuple[Watched, Said]]) -> Listings:
     """What all lists said together; each answer is counted."""
+    if all(said is CLEAN for _, said in replies):  # the usual case
+        for each, _ in replies:
+            each.clean(subject)
+        return _NOTHING
     found: dict[Watched, tuple[Listing, ...]] = {}
     unsure: dict[str, None] = {}
     for each, said in replies:

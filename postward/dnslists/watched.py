@@ -4,7 +4,7 @@ from postward.dnslists import answer
 from postward.dnslists.answer import Listed, Nonsense, Refused, Said
 from postward.dnslists.definition import Definition
 from postward.dnslists.statistics import State
-from postward.tools import Answer, Listing, Records
+from postward.tools import Answer, Listing, NoName, Records
 
 WINDOW = 200
 """Of so many different subjects in a row a list that lists everything has nearly all."""
@@ -28,6 +28,8 @@ class Watched:
 
     def read(self, said: Answer[str]) -> Said:
         """What an answer means; the usual ones are worked out once."""
+        if said.__class__ is NoName:
+            return answer.CLEAN
         if not isinstance(said, Records):
             return answer.read(self.definition, said)
         found = self._meanings.get(said.values)
@@ -52,6 +54,12 @@ class Watched:
         if isinstance(said, Refused | Nonsense):
             self.suspect = said.why
         return ()
+
+    def clean(self, subject: str) -> None:
+        """Count a look at `subject` that all lists answered, and none has it."""
+        self.state.counts.queries += 1
+        if subject not in self._seen:
+            self.met(subject, False, False)
 
     def met(self, subject: str, listed: bool, alone: bool) -> None:
         """A look at `subject` ended. `alone`: no other list of its kind has it.

@@ -10,6 +10,7 @@ from postward.finding import CLEAR
 from postward.mail import FACTS
 from postward.rules import clients, grammar
 from postward.rules.conditions import Condition
+from postward.rules.errors import did_you_mean
 from postward.rules.judgement import Judged
 from postward.rules.options import check_with
 from postward.rules.outcomes import WATCH, Outcome
@@ -40,6 +41,8 @@ class Site:
     """The rules that an override for some recipients changes."""
     scores_vary: bool = False
     """An override for some recipients has thresholds of its own."""
+    dns_lists: frozenset[str] | None = None
+    """The names of all DNS lists; None when they are not known."""
 
 
 class Compiler:
@@ -156,6 +159,11 @@ class Compiler:
         for name in sorted(getattr(check, "lists", ())):
             place = options.at("list") if "list" in options.data else options
             grammar.list_exists(self.reader, place, name, self.site.lists)
+        known = self.site.dns_lists
+        for index, name in enumerate(getattr(check, "dns_lists", ())):
+            if known is not None and name not in known:
+                near = did_you_mean(name, tuple(known))
+                self.reader.complain(options.at("only").at(index), f"there is no DNS list {name}{near}")
 
     def _conditions(self, members: Mapping[str, Value], key: str) -> tuple[Condition, ...]:
         if key not in members:

@@ -38,14 +38,20 @@ _THRESHOLDS = tuple(Thresholds.__dataclass_fields__)
 Members = dict[str, Value]
 
 
-def load(directory: Path, doors: frozenset[Door]) -> Ruleset:
-    """The rules of the configuration in `directory` for these doors. Raises ConfigErrors."""
-    return _Loader(directory, doors).load()
+def load(directory: Path, doors: frozenset[Door], dns_lists: frozenset[str] | None = None) -> Ruleset:
+    """The rules of the configuration in `directory` for these doors. Raises ConfigErrors.
+
+    `dns_lists`: the names of all DNS lists that a rule may name; None when they are not known.
+    """
+    return _Loader(directory, doors, dns_lists).load()
 
 
 class _Loader:
-    def __init__(self, directory: Path, doors: frozenset[Door]) -> None:
+    def __init__(
+        self, directory: Path, doors: frozenset[Door], dns_lists: frozenset[str] | None = None
+    ) -> None:
         self.directory = directory
+        self.dns_lists = dns_lists
         self.doors = doors
         self.reader = Reader()
         self.digest = hashlib.sha256(" ".join(sorted(door.value for door in doors)).encode())
@@ -73,7 +79,7 @@ class _Loader:
             documents = [*self._documents([_SHIPPED_RULES]), *documents]
         for document in documents:
             self._take(document)
-        compiler = Compiler(self.reader, Site(self.doors, lists, *self._varying()))
+        compiler = Compiler(self.reader, Site(self.doors, lists, *self._varying(), self.dns_lists))
         compiled = {name: self._compiled(name, compiler) for name in self.members}
         self.rules = {
             name: rule and self._settled(rule, self.members[name], compiled)

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from postward.daemon.config import Settings, load_settings
+from postward.daemon.configuration import configure
 from postward.daemon.dnslists import ListSection, definitions, doubts, shipped
 from postward.dnslists.definition import Definition
 from postward.rules.errors import ConfigErrors
 from postward.stage import Door
+from tests.console.site import make
 
 BOTH = frozenset(Door)
 
@@ -223,3 +225,29 @@ def test_what_the_page_shows_can_be_written(tmp_path: Path) -> None:
         ["blocklist-de", "dnswl", "mailspike", "spamhaus-zen"],
         ["ours"],
     ]
+
+
+RULE = """
+shipped: off
+rules:
+  - name: listed
+    check: dns_list
+    with: {of: client, only: [ours, mailspike, mailspik]}
+    then: {score: own}
+"""
+
+
+def test_a_rule_names_only_lists_that_there_are(tmp_path: Path) -> None:
+    ours = "{zone: x.org, about: client, codes: {127.0.0.2: {score: 1, means: x}}}"
+    etc = make(tmp_path, rules=RULE, settings=f"dns_lists: {{ours: {ours}}}")
+    with pytest.raises(ConfigErrors) as caught:
+        configure(etc)
+    place, said = str(caught.value).removeprefix(str(etc)).split(": ", 1)
+    assert place == "/rules.d/site.yml:6:48"
+    assert said == "rules[0].with.only[2]: there is no DNS list mailspik; did you mean mailspike?"
+
+
+def test_doubts_are_told_by_check(tmp_path: Path) -> None:
+    etc = make(tmp_path, settings="dns_lists: {mailspike: on}\ndoors: [milter]")
+    (said,) = configure(etc).rules.doubts
+    assert "none is asked" in str(said)
