@@ -12,6 +12,7 @@ COMMANDS = {
     "dns-lists": ("dns_lists", "Show which DNS lists are asked, how they are, and what they were good for."),
     "explain": ("explain", "Judge a message as if a client sent it, and show every rule."),
     "holds": ("holds", "List and decide the sender domains that wait for a person."),
+    "list": ("lists", "Keep the lists of networks, names and addresses."),
     "milter": ("serve", "Run the milter in the foreground."),
     "postfix-conf": ("postfix_conf", "Print what Postfix must be told, and how to take it out again."),
     "policyd": ("serve", "Run the policy service in the foreground."),

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from postward.console.options import Trouble, config_option
 from postward.stage import Door
 
 if TYPE_CHECKING:
+    from postward.daemon.config import Settings
     from postward.daemon.state import RunState
 
 _PAUSE = 0.05  # seconds between two looks at a state file
@@ -30,7 +32,6 @@ def reload(directory: Path, within: float) -> None:
     Example:
       postward reload
     """
-    from postward.daemon import state
     from postward.daemon.configuration import configure
     from postward.rules.errors import ConfigErrors
 
@@ -38,22 +39,35 @@ def reload(directory: Path, within: float) -> None:
         configuration = configure(directory)
     except ConfigErrors as errors:
         raise Trouble(str(errors), "nothing was reloaded: the daemons keep their rules") from None
-    settings, digest = configuration.settings, configuration.rules.digest
-    found = [state.read(settings.run_dir, door.value) for door in sorted(settings.doors, key=str)]
-    running = [each for each in found if each is not None and each.alive]
+    settings = configuration.settings
+    running = have_reloaded(settings, configuration.rules.digest, within, click.echo)
     if not running:
         raise Trouble(f"no daemon of this configuration runs (no state file in {settings.run_dir})")
-    for each in running:
-        _signal(each)
-    failures = [_outcome(settings.run_dir, each, digest, time.monotonic() + within) for each in running]
-    if any(failures):
-        raise Trouble("\n".join(filter(None, failures)), "those daemons keep their old rules")
-    missing = settings.doors - {Door(each.door) for each in running}
+    missing = settings.doors - running
     if missing:
         names = " and ".join(sorted(door.value for door in missing))
         raise Trouble(
             f"{names}: does not run, though postward.yml names it in doors", "start it, or take it out"
         )
+
+
+def have_reloaded(
+    settings: "Settings", digest: str, within: float, say: Callable[[str], object]
+) -> frozenset[Door]:
+    """Have the running daemons take over what has this digest; the doors that did, each told by `say`.
+
+    Raises Trouble when one of them keeps its old rules.
+    """
+    from postward.daemon import state
+
+    found = [state.read(settings.run_dir, door.value) for door in sorted(settings.doors, key=str)]
+    running = [each for each in found if each is not None and each.alive]
+    for each in running:
+        _signal(each)
+    failures = [_outcome(settings.run_dir, each, digest, time.monotonic() + within, say) for each in running]
+    if any(failures):
+        raise Trouble("\n".join(filter(None, failures)), "those daemons keep their old rules")
+    return frozenset(Door(each.door) for each in running)
 
 
 def _signal(daemon: "RunState") -> None:
@@ -65,7 +79,7 @@ def _signal(daemon: "RunState") -> None:
         return
 
 
-def _outcome(run_dir: Path, before: "RunState", digest: str, end: float) -> str:
+def _outcome(run_dir: Path, before: "RunState", digest: str, end: float, say: Callable[[str], object]) -> str:
     """Wait until the daemon has tried; empty when it runs by `digest`, else what went wrong."""
     from postward.daemon import state
 
@@ -78,7 +92,7 @@ def _outcome(run_dir: Path, before: "RunState", digest: str, end: float) -> str:
                 return f"{now.door}: {now.error}"
             if now.digest != digest:
                 return f"{now.door}: runs {now.digest}, not {digest}: the files changed meanwhile"
-            click.echo(f"{now.door}: runs {digest}")
+            say(f"{now.door}: runs {digest}")
             return ""
         time.sleep(_PAUSE)
     return f"{before.door} ({before.pid}) did not answer in time"
