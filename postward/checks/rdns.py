@@ -36,7 +36,7 @@ class ReverseDns:
     unsure, so that our own trouble punishes nobody.
 
     A generic name is graded and weighs 0.5 to 3 by itself (`then: {score: own}`): half where the client
-    greets with another name that leads to it, for then somebody looks after this server; three quarters
+    greets with another name that leads to it, for then somebody looks after this server; two thirds
     where it greets as a mail server that has another address; at most 2 where it greets with that name
     itself, and nothing if the name says `static` too.
     """
@@ -158,7 +158,7 @@ def _weighed(name: str, generic: Generic, greets: Greeting) -> Finding:
     if greets.kind == "own":
         return _generic_hit(name, generic, generic.score / 2, f"but {greets.name} leads to it")
     if greets.kind == "other" and _is_mail_server_of_another(greets.name, name):
-        return _generic_hit(name, generic, generic.score * 0.75, f"but greets as {greets.name}")
+        return _generic_hit(name, generic, generic.score * 2 / 3, f"but greets as {greets.name}")
     return _generic_hit(name, generic, generic.score, "")
 
 

@@ -8,18 +8,20 @@ so each client is judged under the two assumptions between which the truth lies.
 import asyncio
 import hashlib
 import ipaddress
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any
 
-from postward.checks.helo import Helo
-from postward.checks.rdns import ReverseDns
 from postward.daemon.wiring import SystemClock
 from postward.derive.generic_name import Grade, how_generic
 from postward.finding import Clear, Hit, Unsure
 from postward.mail import IPAddress, Mail
+from postward.rules.document import read
+from postward.rules.load import SHIPPED
+from postward.rules.options import adapter
 from postward.stage import Stage
 from postward.store.memory import MemoryStore
 from postward.tools import Answer, NoName, Records, Tools
@@ -29,8 +31,9 @@ DATA = ROOT / "tests/derive/names"
 PAGES = Path("docs/checks/measured")
 COMMAND = "scripts/measure-names"
 COLLECTED = "2026-11-22"
-SUSPICIOUS = 2.0
-"""The score from which on mail is greylisted, and held if its domain is new (rules.yml, thresholds)."""
+_RULES = read(SHIPPED / "rules.yml").data
+SUSPICIOUS = float(_RULES["thresholds"]["greylist"])
+"""The score from which on mail is greylisted, and held if its domain is new."""
 _TTL = 300
 
 
@@ -98,24 +101,30 @@ def _client(address: str, name: str, helo: str) -> Client:
     return Client(ipaddress.ip_address(address), known, known if helo == "=" else helo)
 
 
-def _checks() -> list[Any]:
-    generic: list[Any] = [ReverseDns(cast(Any, verdict)) for verdict in ("missing", "generic")]
-    return generic + [Helo(verdict) for verdict in get_args(get_type_hints(Helo)["verdict"])]
+def _checks() -> list[tuple[Any, float | None]]:
+    """The checks of the shipped rules, each with the score of its rule; None: the finding's own."""
+    made = []
+    for rule in _RULES["rules"]:
+        if rule["check"] in ("rdns", "helo") and isinstance(rule["then"], dict):
+            check = adapter(rule["check"]).validate_json(json.dumps(rule["with"]), strict=True)
+            score = rule["then"]["score"]
+            made.append((check, None if score == "own" else float(score)))
+    return made
 
 
 def hits(client: Client, *, helo_leads_back: bool) -> dict[str, float]:
-    """What hits this client, by check and reason, with its weight."""
+    """What hits this client by the shipped rules: check and reason, with the score."""
 
     async def all_of_them() -> dict[str, float]:
         dns = _Dns(client, helo_leads_back)
         kit = Tools(dns, MemoryStore(), SystemClock(), {}, frozenset({"lists.sourceforge.net"}))
         mail = Mail().learn(Stage.HELO, client_address=client.address, helo_name=client.helo)
         found = {}
-        for check in _checks():
+        for check, score in _checks():
             looked = check.look(mail, kit)
             finding = looked if isinstance(looked, Clear | Hit | Unsure) else await looked
             if isinstance(finding, Hit):
-                found[f"{check.name} {finding.reason}"] = finding.score
+                found[f"{check.name} {finding.reason}"] = finding.score if score is None else score
         return found
 
     return asyncio.run(all_of_them())
@@ -214,8 +223,9 @@ def _union(groups: dict[str, list[Client]], found: _Found) -> str:
             )
         rows.append((half, *cells))
     return (
-        f"`rdns` and `helo` together reach {SUSPICIOUS} points, at which mail is greylisted, and held if\n"
-        "its domain is new (HELO names `gone` / `own`):\n\n" + _table(("half", *groups), rows)
+        f"The shipped rules of `rdns` and `helo` together reach {SUSPICIOUS} points, at which mail is\n"
+        "greylisted, and held if its domain is new (HELO names `gone` / `own`):\n\n"
+        + _table(("half", *groups), rows)
     )
 
 

@@ -92,7 +92,7 @@ def test_a_static_name_that_the_client_also_greets_with_is_not_generic() -> None
         ("192.0.2.77", "192-0-2-77.isp.example", 2.0),  # as it was given
         ("192.0.2.80", "dyn-192-0-2-80.isp.example", 2.0),  # a line
         ("192.0.2.77", "mail.example.net", 1.0),  # leads to it
-        ("192.0.2.80", "mail.example.net", 2.25),  # leads to another
+        ("192.0.2.80", "mail.example.net", 2.0),  # leads to another
         ("192.0.2.80", "www.example.net", 3.0),
         ("192.0.2.80", "mail.nobody.example.net", 3.0),  # leads nowhere
         ("192.0.2.77", "example.com", 2.0),
