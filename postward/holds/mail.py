@@ -6,6 +6,7 @@ holds it, and nothing answers it (RFC 3834 2).
 
 import asyncio
 import smtplib
+from contextlib import suppress
 from dataclasses import dataclass
 from email.mime.text import MIMEText
 from email.utils import formatdate, make_msgid
@@ -50,7 +51,12 @@ class ByMail:
         return message.as_string()
 
     def _send(self, message: str) -> None:
-        with smtplib.SMTP(*self.server, local_hostname=self.host, timeout=_TIMEOUT) as server:
+        server = smtplib.SMTP(*self.server, local_hostname=self.host, timeout=_TIMEOUT)
+        try:
             refused = server.sendmail("", self.to, message)
-        if refused:
-            raise smtplib.SMTPRecipientsRefused(refused)
+            if len(refused) == len(self.to):
+                raise smtplib.SMTPRecipientsRefused(refused)
+            with suppress(OSError, smtplib.SMTPException):  # it has taken the mail already
+                server.quit()
+        finally:
+            server.close()
