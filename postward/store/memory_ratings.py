@@ -39,6 +39,7 @@ class MemoryRatings:
         return tuple([self._read(stored_key(key), now) for key in keys])
 
     async def set(self, key: str, points: float, *, now: float, by: str, reason: str) -> Rating:
+        standing.check_points(points)
         key, reason = stored_key(key), stored(reason, standing.MAX_REASON)
         at = self._timeline.milliseconds(now)
         held = standing.pin(self._standings.get(key), points, at, reason, self._half)

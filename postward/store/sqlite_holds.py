@@ -9,13 +9,10 @@ from collections.abc import Mapping
 
 from postward.state import Ticket
 from postward.store import tickets
-from postward.store.changes import Changes
-from postward.store.reader import Reader, Row
+from postward.store.reader import Row
 from postward.store.sqlite_words import SqliteWords
 from postward.store.text import stored
 from postward.store.tickets import read_list, read_texts, spell
-from postward.store.timeline import Timeline
-from postward.store.writer import Writer
 
 KEEP_WAITING = 30 * 86_400
 """Seconds after which a domain that nobody decided about, and that stopped trying, is forgotten."""
@@ -53,9 +50,6 @@ _FORGET_WAITING = (
 
 class SqliteHolds(SqliteWords):
     """`postward.state.Holds`."""
-
-    def __init__(self, writer: Writer, reader: Reader, timeline: Timeline, changes: Changes) -> None:
-        super().__init__(writer, reader, timeline, changes)
 
     async def meet(self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
         domain = stored(domain.lower(), tickets.MAX_DOMAIN)

@@ -88,6 +88,7 @@ class SqliteRatings:
         at = self._timeline.milliseconds(now)
         reason = stored(reason, standing.MAX_REASON)
         event = standing.one(points, at, reason)
+        stale = self._stale_before(self._changes.look())
         worth = abs(points) >= standing.WORTH_TELLING
         noted = Noted(event, (change_at(now, at, points, reason, standing.BY_ITSELF),) if worth else ())
         for key in map(stored_key, keys):
@@ -95,7 +96,9 @@ class SqliteRatings:
             entry = self._entries.get(mark)
             held, read = _opened(entry)
             if held is not None and held.pinned:
-                continue
+                if read >= stale:
+                    continue
+                entry = None  # a person may have cleared it since: the file decides
             if entry is not None:  # else the file may know more: asked when it is read, or written
                 self._entries.put(mark, _packed(standing.add(held, event, self._half), read))
             self._behind.put(key, noted)
@@ -104,7 +107,7 @@ class SqliteRatings:
         present = self._changes.look()
         at = self._timeline.milliseconds(now)
         shift = round(now * 1000) - at
-        stale = max(self._changes.since[RATINGS], present - FRESH)
+        stale = self._stale_before(present)
         ratings: list[Rating | None] = []
         for key in map(stored_key, keys):
             entry = self._entries.get(hash(key))
@@ -118,6 +121,7 @@ class SqliteRatings:
         return tuple(ratings)
 
     async def set(self, key: str, points: float, *, now: float, by: str, reason: str) -> Rating:
+        standing.check_points(points)
         key, reason = stored_key(key), stored(reason, standing.MAX_REASON)
         self._behind.push()
         at = self._timeline.milliseconds(now)
@@ -193,6 +197,10 @@ class SqliteRatings:
         self._behind.flush()
 
     # --- Reading through -------------------------------------------------------------------------
+    def _stale_before(self, present: float) -> float:
+        """What was read before this (monotonic seconds) is to be read again."""
+        return max(self._changes.since[RATINGS], present - FRESH)
+
     async def _read(self, key: str, entry: bytes | None, present: float) -> Standing | None:
         """What the file says; `entry` goes on while it cannot, or while it lacks what memory has."""
         if entry is not None and self._behind.waits(key):

@@ -77,7 +77,10 @@ class SqliteSeen:
         entry = self._entries.get(hash(key))
         if entry is None:  # new, or not stored as it is
             key = stored_key(key)
-            entry = self._entries.get(hash(key)) or self._read_at_once(key)
+            entry = self._entries.get(hash(key))
+        present = self._changes.look()
+        if entry is None or (_unpack(entry)[6] < self._changes.since[SEEN] and not self._behind.waits(key)):
+            entry = self._read_at_once(key, present) or entry
         held, unwritten, written, read = _opened(entry)
         both = sightings.merge(held, met)
         if (
@@ -134,9 +137,8 @@ class SqliteSeen:
         self._behind.flush()
 
     # --- Reading through -------------------------------------------------------------------------
-    def _read_at_once(self, key: str) -> bytes | None:
+    def _read_at_once(self, key: str, present: float) -> bytes | None:
         """What the file says, if it can be asked without waiting."""
-        present = self._changes.look()
         rows = self._reader.rows(_FIND, (key,))
         return None if rows is None else _from_rows(rows, present)
 

@@ -1,5 +1,6 @@
 """Rating arithmetic, for every store: points fade, new ones are added. Times: ms of the store's own time."""
 
+import math
 from typing import NamedTuple
 
 from postward.state import Rating
@@ -43,6 +44,12 @@ def add(held: Standing | None, more: Standing, half: float) -> Standing:
         points = _clamped(points)
     at = more.updated if age >= 0 else held.updated
     return Standing(points, held.samples * old + more.samples * new, at, more.reason or held.reason, False)
+
+
+def check_points(points: float) -> None:
+    """Raises `ValueError` for what is no number."""
+    if not math.isfinite(points):
+        raise ValueError(f"not points: {points!r}")
 
 
 def pin(held: Standing | None, points: float, at: int, reason: str, half: float) -> Standing:

@@ -118,6 +118,12 @@ def test_a_persons_word_has_a_bound(store: OpenStore) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_persons_word_is_a_number(store: OpenStore, number: float) -> None:
+    with pytest.raises(ValueError, match="not points"):
+        asyncio.run(pin(store, number))
+
+
 def test_a_rating_can_be_cleared(store: OpenStore) -> None:
     async def run() -> None:
         await pin(store, -50)

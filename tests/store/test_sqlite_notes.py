@@ -280,6 +280,27 @@ def test_what_a_person_makes_forgotten_is_forgotten_elsewhere(path: Path) -> Non
     asyncio.run(run())
 
 
+def test_what_was_cleared_elsewhere_is_noted_again_though_nobody_reads_it(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as daemon, opened(path) as command:
+            await daemon.ratings.set("key", 20, now=NOW, by="root", reason="")
+            for _ in range(100):
+                note(daemon)
+            await written(daemon)
+            await command.ratings.clear("key", now=NOW, by="root", reason="")
+            await command.seen.forget("key")
+            points_and_times = "SELECT points, times FROM ratings JOIN seen USING (key)"
+
+            def noted() -> bool:
+                rate(daemon, -1)
+                note(daemon)
+                return bool(rows(path, points_and_times))
+
+            await until(noted)
+
+    asyncio.run(run())
+
+
 def test_a_word_said_elsewhere_is_seen_and_taken_back(path: Path) -> None:
     async def run() -> None:
         with opened(path) as daemon, opened(path) as command:
