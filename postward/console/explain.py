@@ -80,12 +80,13 @@ async def _explain(
     given: dict[str, Any],
 ) -> "tuple[Envelope, Rehearsal]":
     from postward.console.rehearsal import rehearse
-    from postward.daemon.wiring import SystemClock, resolver, tools
+    from postward.daemon.wiring import SystemClock, resolver, tested_dns_lists, tools
     from postward.store.memory import MemoryStore
 
     clock = SystemClock()
     dns = resolver(configuration.settings, clock)
     kit = tools(configuration, dns, MemoryStore(), clock)
+    kit.dns_lists = await tested_dns_lists(configuration.settings, dns, clock)
     envelope = await _envelope(configuration, message, client, dns, given)
     within = max(configuration.settings.policyd.deadline, configuration.settings.milter.deadline)
     return envelope, await rehearse(configuration.rules, kit, envelope, message, within=within)

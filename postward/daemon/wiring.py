@@ -95,6 +95,13 @@ def watch_dns_lists(house: House, settings: Settings, tell: Callable[[str], None
     return Guard(lists, kit.dns, kit.clock, file=file, tell=tell)
 
 
+async def tested_dns_lists(settings: Settings, dns: Dns, clock: Clock) -> AskedLists:
+    """The DNS lists for one question, just tested; no number is kept."""
+    lists = AskedLists(definitions(settings.dns_lists), dns, org_domain)
+    await Guard(lists, dns, clock).tend()
+    return lists
+
+
 def pseudonyms(settings: Settings, key: bytes) -> Pseudonyms:
     """How addresses are spelled in journal and log."""
     wanted = settings.journal is not None and settings.journal.pseudonymise

@@ -197,3 +197,10 @@ def test_hanging_lists_cost_an_answer_no_time(site: Path) -> None:
         begun = time.monotonic()
         assert smtpd.ask(client_address=LISTED).startswith("5")
         assert time.monotonic() - begun < 2
+
+
+def test_explain_asks_the_lists_too(site: Path) -> None:
+    (site / "mail.eml").write_text("From: a@example.net\n\nx\n")
+    result = postward("explain", str(site / "mail.eml"), "--client", LISTED, "--config", str(site / "etc"))
+    assert "good 127.0.0.2 (spam)" in result.output
+    assert KEY not in result.output.lower()
