@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from postward.checks import Cost, Looked
+from postward.derive import identity
 from postward.derive.responsible import FACTS, domain_of
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
@@ -34,18 +35,27 @@ class NewDomain:
     days: Annotated[
         int, Field(ge=0, le=3650, description="A domain is known from so many days after its first mail on.")
     ] = 0
+    verified: Annotated[
+        bool,
+        Field(
+            description="For `known`: only if the client may speak for the domain (by SPF, or because the "
+            "client's own verified name is of it)."
+        ),
+    ] = False
 
     @property
     def needs(self) -> frozenset[str]:
-        return FACTS
+        return FACTS | identity.FACTS["domain"] if self.verified else FACTS
 
     def look(self, mail: Mail, tools: Tools) -> Looked:
         domain = domain_of(mail)
         if not domain:
             return Clear("no domain")
-        return self._recall(domain, tools)
+        return self._recall(domain, mail, tools)
 
-    async def _recall(self, domain: str, tools: Tools) -> Finding:
+    async def _recall(self, domain: str, mail: Mail, tools: Tools) -> Finding:
+        if self.verified and await identity.domain_of(mail, tools) != domain:
+            return Clear(f"{domain}, not verified")
         found = await tools.once(f"domain {domain}", lambda: _find(domain, tools))
         if isinstance(found, Unsure):
             return found

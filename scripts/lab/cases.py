@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from lab.smtp import Reply, Smtp
 from lab.town import (
+    BLOCKED,
     CROOKED,
     DIALUP,
     HONEST,
@@ -20,6 +21,7 @@ from lab.town import (
     PASSWORDS,
     SIGNED,
     STRANGER,
+    TRAPPED,
     Client,
 )
 
@@ -51,7 +53,8 @@ class Answered:
 class Case:
     """A letter and what is expected. `delivered` looks at the delivered octets: empty, or what is wrong.
 
-    `retry`: sent again and again (at most ten seconds) while the answer is 450.
+    `until`: sent again and again (at most ten seconds) until the answer holds this. `before`: arguments
+    of a `postward` command that a person gives first.
     """
 
     title: str
@@ -59,9 +62,10 @@ class Case:
     answer: tuple[int, str] = _TAKEN
     rules: frozenset[str] = frozenset()
     delivered: Callable[[bytes], str] | None = None
-    retry: bool = False
+    until: str = ""
+    before: tuple[str, ...] = ()
     also_fine: frozenset[str] = field(default_factory=frozenset)
-    """Rules that may hit too."""
+    """Rules that may hit too; those that only say who is no stranger always may."""
 
 
 def mail(
@@ -153,9 +157,9 @@ _FORGED_RESULTS = tuple(
         ("Authentication-Results", '(really)\r\n "mx.example.org" (1) 1'),
     )
 )
-_GREYLISTED = Letter(
-    DIALUP, "friend@isp.example", mail("friend@isp.example", "Sent by a machine that should not")
-)
+_DIALUP = Letter(DIALUP, "friend@isp.example", mail("friend@isp.example", "From a line, not a server"))
+_NEW = Letter(NAMELESS, "x@nameless.example", mail("x@nameless.example", "We have not met"))
+_BORROWED = Letter(NAMELESS, "news@example.com", mail("news@example.com", "News, by another server"))
 
 CASES = (
     Case(
@@ -174,15 +178,90 @@ CASES = (
         delivered=has(b"smtp.helo=mail.example.net"),
     ),
     Case(
-        "server without reverse DNS",
-        Letter(NAMELESS, "x@nameless.example", mail("x@nameless.example", "No PTR")),
-        rules=frozenset({"client-without-rdns"}),
+        "server without reverse DNS: suspicious, so it has to try again",
+        _NEW,
+        answer=(450, "RCPT"),
+        rules=frozenset({"client-without-rdns", "greylist"}),
+    ),
+    Case(
+        "it does, but its domain is new: a person has to look",
+        _NEW,
+        until="ticket",
+        answer=(450, "RCPT"),
+        rules=frozenset({"client-without-rdns", "new-domain"}),
+    ),
+    Case(
+        "the domain is approved: its next attempt passes at once",
+        _NEW,
+        before=("holds", "approve", "nameless.example", "--note", "asked them by telephone"),
+        rules=frozenset({"client-without-rdns", "approved"}),
         delivered=has(b"client-without-rdns"),
     ),
     Case(
-        "reverse name that leads elsewhere",
-        Letter(CROOKED, "x@crooked.example", mail("x@crooked.example", "Crooked PTR")),
-        rules=frozenset({"client-rdns-mismatch"}),
+        "that server again, with the sender of a domain that is known",
+        _BORROWED,
+        answer=(450, "RCPT"),
+        rules=frozenset({"client-without-rdns", "spf-fail", "greylist"}),
+    ),
+    Case(
+        "the same, tried again until it is taken",
+        _BORROWED,
+        until="queued as",
+        rules=frozenset({"client-without-rdns", "spf-fail"}),
+    ),
+    Case(
+        "dial-up line: its domain waits for a person, too",
+        _DIALUP,
+        until="ticket",
+        answer=(450, "RCPT"),
+        rules=frozenset({"new-domain", "helo-not-fqdn", "spf-softfail", "client-rdns-generic"}),
+    ),
+    Case(
+        "the domain is denied",
+        _DIALUP,
+        before=("holds", "deny", "isp.example", "--note", "no mail server of theirs"),
+        answer=(550, "RCPT"),
+        rules=frozenset({"denied", "helo-not-fqdn", "spf-softfail", "client-rdns-generic"}),
+    ),
+    Case(
+        "own user writes to somebody with a badly kept server",
+        Letter(
+            None,
+            "alice@example.org",
+            mail("Alice <alice@example.org>", "A question"),
+            recipient="dave@crooked.example",
+            login="alice@example.org",
+        ),
+    ),
+    Case(
+        "the reply: a known correspondent never waits",
+        Letter(CROOKED, "dave@crooked.example", mail("dave@crooked.example", "Re: A question")),
+        rules=frozenset({"client-rdns-mismatch", "known-correspondent"}),
+    ),
+    Case(
+        "a spam trap is answered like any unknown user",
+        Letter(TRAPPED, "offer@trapped.example", mail("offer@trapped.example", "Buy"), "trap@example.org"),
+        answer=(550, "RCPT"),
+        rules=frozenset({"spam-trap"}),
+    ),
+    Case(
+        "and the client is remembered for it",
+        Letter(TRAPPED, "offer@trapped.example", mail("offer@trapped.example", "Buy")),
+        answer=(450, "RCPT"),
+        rules=frozenset({"trapped-client", "greylist"}),
+    ),
+    Case(
+        "client on a DNS list, and its domain is new",
+        Letter(BLOCKED, "x@blocked.example", mail("x@blocked.example", "On a list")),
+        until="ticket",
+        answer=(450, "RCPT"),
+        rules=frozenset({"dns-block-client", "new-domain"}),
+    ),
+    Case(
+        "sender's domain takes no mail (null MX)",
+        Letter(STRANGER, "no-reply@mute.example", mail("no-reply@mute.example", "Do not answer")),
+        answer=(550, "RCPT"),
+        rules=frozenset({"sender-domain-null-mx"}),
     ),
     Case(
         "SPF fail: not the bank's server",
@@ -201,19 +280,7 @@ CASES = (
         "greets with our name, no PTR, SPF fail",
         Letter(LIAR, "ceo@bank.example", mail("ceo@bank.example", "HELO lies")),
         answer=(550, "RCPT"),
-        rules=frozenset({"helo-ours", "client-without-rdns", "spf-fail"}),
-    ),
-    Case(
-        "suspicious dial-up line, first attempt",
-        _GREYLISTED,
-        answer=(450, "RCPT"),
-        rules=frozenset({"greylist", "helo-not-fqdn", "spf-softfail", "client-rdns-generic"}),
-    ),
-    Case(
-        "the same, tried again until it is taken",
-        _GREYLISTED,
-        retry=True,
-        rules=frozenset({"helo-not-fqdn", "spf-softfail", "client-rdns-generic"}),
+        rules=frozenset({"helo-ours", "helo-other-address", "client-without-rdns", "spf-fail"}),
     ),
     Case(
         "client on the deny list",

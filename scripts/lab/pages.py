@@ -33,6 +33,9 @@ _COSTS = {
     Cost.MEMORY: "Nothing to speak of: it is answered from memory, before any look-up.",
     Cost.LOOKUP: "DNS look-ups, through the shared cache. All look-ups of one mail run at the same time, and "
     "there are none for mail that is accepted or refused already.",
+    Cost.RECALL: "A question to what was seen before, nearly always answered from memory. Nothing is booked.",
+    Cost.DELAY: "A question to the store, at policyd only; what it notes charges nobody. Asked after the "
+    "look-ups, and not for mail that is refused already.",
     Cost.STATE: "A question to the store, at policyd only. It is asked last, and not for mail that is "
     "refused or deferred already, so that nothing is booked for it.",
 }
@@ -229,7 +232,7 @@ def _asked(cost: Cost, needs: frozenset[str]) -> str:
 def _doors(cost: Cost, needs: frozenset[str]) -> list[Door]:
     """The doors that can ask a check of this cost."""
     known = [door for door in Door if all(FACTS[fact].stage(door) is not None for fact in needs)]
-    return [door for door in known if cost is not Cost.STATE or door is Door.POLICYD]
+    return [door for door in known if cost not in (Cost.STATE, Cost.DELAY) or door is Door.POLICYD]
 
 
 def _first(needs: frozenset[str], door: Door) -> Stage:

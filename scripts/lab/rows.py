@@ -1,6 +1,7 @@
 """One row of the demonstration's table: what happened to a message beside what should have."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from lab.daemons import Daemons
 from lab.patience import GaveUp, until
 from lab.postfix import Postfix
 
+_NO_STRANGER = frozenset({"spf-verified", "known-domain", "known-correspondent", "approved", "well-rated"})
 _TRACE = re.compile(r"\[([0-9A-HJKMNP-TV-Z]{10})\]")
 
 
@@ -44,7 +46,7 @@ def row(case: Case, answered: Answered, daemons: Daemons, postfix: Postfix) -> R
     key = trace[1] if trace else reply.queue_id
     entries = _journal(key, daemons, bool(reply.queue_id)) if key else []
     judged = {rule["rule"]: rule for entry in entries for rule in entry["rules"] if rule["finding"] == "hit"}
-    missing, surplus = case.rules - set(judged), set(judged) - case.rules - case.also_fine
+    missing, surplus = case.rules - set(judged), set(judged) - case.rules - case.also_fine - _NO_STRANGER
     wrong += [f"{name} did not hit" for name in sorted(missing)]
     wrong += [f"{name} hit" for name in sorted(surplus)]
     if case.delivered is not None and reply.queue_id:
@@ -53,7 +55,7 @@ def row(case: Case, answered: Answered, daemons: Daemons, postfix: Postfix) -> R
         entries[-1] if entries else {"decision": "", "score": 0.0, "trace": "", "by": ""}
     )
     return Row(
-        sent=case.title,
+        sent=case.title + (f"\n$ postward {shlex.join(case.before)}" if case.before else ""),
         client=case.letter.client.address if case.letter.client else "127.0.0.1 (login)",
         answer=reply.text,
         at=answered.at,

@@ -6,6 +6,7 @@ Starts a DNS server, policyd, the milter and a private Postfix on loopback, send
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -43,11 +44,18 @@ class Stage:
 
     def __init__(self, home: Path) -> None:
         self.dns = Dns(home / "dns", town.ZONE)
-        self.daemons = Daemons(home / "postward", dns=self.dns.address, rules=town.RULES, lists=town.LISTS)
+        self.daemons = Daemons(
+            home / "postward",
+            dns=self.dns.address,
+            rules=town.RULES,
+            lists=town.LISTS,
+            settings=town.SETTINGS,
+        )
         self.postfix = Postfix(
             home / "postfix",
             doors=self.daemons.sockets,
             logins=town.PASSWORDS,
+            users=("alice", "bob", "trap"),
             port=PORT,
             submission_port=SUBMISSION_PORT,
         )
@@ -74,10 +82,14 @@ def _stage() -> Iterator[Stage]:
 
 
 def _send(case: Case, stage: Stage) -> Answered:
-    """Send a letter; a `retry` case again and again while it must wait."""
+    """Send a letter, after what a person does first; again and again where it says `until`."""
+    if case.before:
+        done = stage.daemons.postward(*case.before)
+        if done.returncode != 0:
+            raise click.ClickException(f"postward {shlex.join(case.before)}: {done.stderr or done.stdout}")
     answered = send(case.letter, PORT, SUBMISSION_PORT)
     end = time.monotonic() + _RETRY_FOR
-    while case.retry and answered.reply.code == 450 and time.monotonic() < end:
+    while case.until not in str(answered.reply) and time.monotonic() < end:
         time.sleep(0.5)
         answered = send(case.letter, PORT, SUBMISSION_PORT)
     return answered
@@ -87,7 +99,7 @@ def _run_cases(stage: Stage) -> list[Row]:
     answers = []
     with progress.status("sending") as status:
         for number, case in enumerate(CASES, 1):
-            waiting = f" (greylisted for {town.GREYLIST_DELAY} s)" if case.retry else ""
+            waiting = f" (greylisted for {town.GREYLIST_DELAY} s)" if case.until else ""
             status.update(f"sending {number}/{len(CASES)}: {escape(case.title)}{waiting}")
             answers.append(_send(case, stage))
         status.update("reading the journal")

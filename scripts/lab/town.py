@@ -31,6 +31,8 @@ NAMELESS = Client("203.0.113.5", "", "mail.nameless.example")
 CROOKED = Client("203.0.113.90", "", "mail.crooked.example")
 DIALUP = Client("203.0.113.177", "dyn-203-0-113-177.pool.isp.example", "localhost")
 LIAR = Client("203.0.113.41", "", "mx.example.org")
+TRAPPED = Client("192.0.2.155", "mail.trapped.example", "mail.trapped.example")
+BLOCKED = Client("203.0.113.80", "mail.blocked.example", "mail.blocked.example")
 LISTED = Client("203.0.113.66", "mail.spammer.example", "mail.spammer.example")
 PARTNER = Client("203.0.113.200", "", "partner")
 
@@ -55,4 +57,15 @@ LISTS: dict[str, list[Any]] = {
     "deny-clients": [{"value": "203.0.113.64/28", "note": "sends spam only", "added": "2026-11-01"}],
     "allow-clients": [{"value": PARTNER.address, "note": "partner, contract 17", "added": "2026-11-01"}],
     "our-domains": ["example.org", ".example.org"],
+    "spam-traps": [{"value": "trap@example.org", "note": "stands on no page that people read"}],
+}
+
+SETTINGS: dict[str, Any] = {
+    "dns_lists": {
+        "demonstration": {
+            "zone": "bl.lists.example",
+            "about": ["client"],
+            "codes": {"127.0.0.2": {"score": 4, "means": "sends spam"}},
+        }
+    }
 }
