@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from postward.console.why import find
 from postward.daemon.config import Settings, load_settings
 from postward.journal import Entry
 from tests.daemon.running import Running, Smtpd, until
-from tests.dns_real.world import HONEST, HOSTILE, Case, World
+from tests.dns_real.world import HONEST, HOSTILE, LYING, Case, World
 
 IN_TIME = 5.0
 """Seconds for the whole decision, as Postfix sees it."""
@@ -137,3 +138,26 @@ def test_a_recipient_is_answered_in_time_if_every_server_hangs(
         again = _answers(daemon, cases[:5])
     assert {action for action, _ in (*answers.values(), *again.values())} == {"DUNNO"}
     assert max(took for _, took in (*answers.values(), *again.values())) < IN_TIME
+
+
+def test_a_flood_with_slow_zones_leaves_the_others_their_share(world: World, tmp_path: Path) -> None:
+    (slow,) = (case for case in LYING if case.name == "silence")
+    flood = [Case(slow.name, slow.client, f"d{number}.{slow.domain}") for number in range(150)]
+    host, port = world.address
+    begun = threading.Semaphore(0)
+
+    def ask(case: Case) -> tuple[str, float]:
+        begun.release()
+        return _ask(daemon, case)
+
+    policyd = Running("policyd", _configure(tmp_path, f"{host}:{port}"))
+    with policyd as daemon, ThreadPoolExecutor(len(flood)) as pool:
+        answers = pool.map(ask, flood)
+        for _ in flood:
+            begun.acquire()
+        action, took = _ask(daemon, HONEST[0])
+        slowest = max(took for _, took in answers)
+    assert action == "DUNNO"
+    # Of 450 queries that hang for 1.5 s each, 50 are at the servers, and 150 places are left.
+    assert took < 1.0
+    assert 1.0 < slowest < IN_TIME

@@ -47,7 +47,7 @@ LYING = tuple(
 )
 """What a server does that no real one can be told to do (`tests.dns_server`)."""
 HONEST = tuple(
-    _case(mode, "203.0.113", number)
+    _case(mode, "192.0.2", number)
     for number, mode in enumerate(("answer", "truncate", "lower-case", "huge"), start=101)
 )
 """What is unusual, and must not cost an honest client anything."""
