@@ -2,12 +2,14 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from postward.console.options import Trouble, config_option
+from postward.printable import printable
 
 if TYPE_CHECKING:
     from postward.rules.ruleset import Ruleset
@@ -38,9 +40,23 @@ def check(where: Path | None, directory: Path) -> None:
         raise Trouble(f"{count} error{'s' if count > 1 else ''}; running daemons keep their rules") from None
     for doubt in configuration.rules.doubts:
         click.echo(f"warning: {doubt}", err=True)
+    for broken in _broken_networks(configuration.settings.networks.asn_file):
+        click.echo(f"warning: networks: {broken}; daemons go on with what they read before", err=True)
     click.echo(_summary(configuration.rules))
     if expired := _expired(configuration.rules, time.time()):
         click.echo(expired)
+
+
+def _broken_networks(files: Iterable[Path]) -> Iterator[str]:
+    """What is wrong with the databases of networks."""
+    from postward.networks.broken import BrokenDatabase
+    from postward.networks.database import load
+
+    for path in files:
+        try:
+            load(path)
+        except BrokenDatabase as broken:
+            yield printable(str(broken), 2000)
 
 
 def _expired(rules: "Ruleset", now: float) -> str:

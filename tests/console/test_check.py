@@ -51,3 +51,15 @@ def test_a_rule_that_has_expired_is_told(tmp_path: Path) -> None:
     assert postward("check", str(etc)).stdout.splitlines()[1:] == [
         "1 rule has expired (odd-helo, until 2026-01-31)"
     ]
+
+
+def test_a_database_of_networks_that_is_broken_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "asn.csv").write_text("192.0.2.0/24,64500,A\n192.0.2.0/33,64500,A\n")
+    etc = make(tmp_path, settings=f"networks: {{asn_file: [{tmp_path}/asn.csv, {tmp_path}/none.csv]}}")
+    result = postward("check", str(etc))
+    assert result.exit_code == 0
+    assert (
+        f"warning: networks: {tmp_path}/asn.csv:2: '192.0.2.0/33' is no network; daemons go on"
+        in result.stderr
+    )
+    assert f"warning: networks: {tmp_path}/none.csv: cannot be read (FileNotFoundError" in result.stderr

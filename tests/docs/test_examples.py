@@ -11,7 +11,12 @@ from postward.rules.schema import schema
 from tests.docs.blocks import ROOT, named
 from tests.house import BOTH
 
-PAGES = ["docs/rules.md", "docs/howto/ratings.md", "docs/howto/try-a-rule-first.md"]
+PAGES = [
+    "docs/rules.md",
+    "docs/howto/ratings.md",
+    "docs/howto/try-a-rule-first.md",
+    "docs/howto/tend-lists.md",
+]
 EXAMPLES = sorted((ROOT / "docs/checks/examples").glob("*.yml"))
 
 
