@@ -56,8 +56,7 @@ def _about(ticket: Ticket, notice: Notice) -> list[str]:
         f"{ticket.domain} waits since {_when(ticket.opened)} (ticket {ticket.id})",
         f"  sender        {sender}",
         f"  client        {client}",
-        f"  tried         {ticket.attempts} times, from {max(len(ticket.clients), 1)} addresses,"
-        f" last {_when(ticket.last_seen)}",
+        f"  attempts      {ticket.attempts} (clients: {len(ticket.clients)}), last {_when(ticket.last_seen)}",
         f"  found         {ticket.evidence}",
         *(f"  {name:<13} {value}" for name, value in ticket.card.items()),
         f"  at {_when(ends)} (in {left:.0f} h): {notice.on_deadline}",

@@ -69,6 +69,32 @@ def test_few_cards_at_a_time_but_all_in_the_end() -> None:
     assert all(find(tools, f"n{number}.example").card for number in range(10))
 
 
+def test_in_a_flood_all_are_looked_through_now_and_then() -> None:
+    tools, told = kit(), Told()
+    for number in range(150):
+        knock(tools, f"n{number}.example")
+    later(tools, 1)  # no cards are waited for
+    one = clerk(tools, told)
+
+    async def rounds(count: int) -> None:
+        for _ in range(count):
+            await one.round()
+            await one.settled()
+
+    async def main() -> None:
+        await rounds(1)
+        assert len(told.notices[0].tickets) == 150
+        await tools.store.holds.meet("late.example", now=tools.clock.wall(), evidence="", knock={})
+        later(tools, 1)
+        await rounds(29)
+        assert len(told.notices) == 1
+        await rounds(1)
+        assert told.domains[1:] == [["late.example"]]
+        await one.close()
+
+    asyncio.run(main())
+
+
 def test_people_are_told_at_once_and_at_each_reminder() -> None:
     tools, told = kit(), Told()
     knock(tools)
