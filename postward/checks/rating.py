@@ -1,22 +1,19 @@
 """What is on record about the client, its network, its name, the sender's domain or the login?"""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from postward import eager
 from postward.checks import Cost
-from postward.derive.identity import FACTS, Of, rating_key_of
+from postward.derive.identity import FACTS, all_rating_keys, rating_key_of
 from postward.finding import CLEAR, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.printable import printable
 from postward.state import Rating, StoreDown
 from postward.tools import Tools
 
-_EVERY: tuple[Of, ...] = ("client", "network", "asn", "host", "domain", "login")
 _LIMIT = 100.0  # the store keeps no more points, either way
 _Points = Annotated[float, Field(ge=-_LIMIT, le=_LIMIT, allow_inf_nan=False)]
 
@@ -67,11 +64,7 @@ class Rated:
 
     @property
     def needs(self) -> frozenset[str]:
-        return frozenset().union(*(FACTS[of] for of in self._whose))
-
-    @property
-    def _whose(self) -> tuple[Of, ...]:
-        return _EVERY if self.of == "any" else (self.of,)
+        return frozenset().union(*FACTS.values()) if self.of == "any" else FACTS[self.of]
 
     async def look(self, mail: Mail, tools: Tools) -> Finding:
         try:
@@ -90,12 +83,11 @@ class Rated:
 
     async def _read(self, mail: Mail, tools: Tools) -> tuple[Rating, ...]:
         """The records that there are, read in one go and once a message. Raises StoreDown."""
-        begun = [eager.start(rating_key_of(of, mail, tools)) for of in self._whose]
-        waiting = [each for each in begun if isinstance(each, asyncio.Task)]
-        if waiting:
-            await asyncio.gather(*waiting)
-        found = [each.value if isinstance(each, eager.Ready) else each.result() for each in begun]
-        keys = tuple(key for key in found if key)
+        if self.of == "any":
+            keys = await all_rating_keys(mail, tools)
+        else:
+            key = await rating_key_of(self.of, mail, tools)
+            keys = (key,) if key else ()
         if not keys:
             return ()
         read = await tools.store.ratings.read(keys, now=tools.clock.wall())

@@ -98,6 +98,14 @@ def rating_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
     return keys
 
 
+async def all_rating_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
+    """The same after what it takes was looked up. Reads all of `FACTS`."""
+    if not mail.sasl_username:
+        await host_of(mail, tools)
+        await domain_of(mail, tools)
+    return rating_keys(mail, tools)
+
+
 async def rating_key_of(of: Of, mail: Mail, tools: Tools) -> str:
     """The one key `of` this kind, or empty; looks up what it takes."""
     match of:

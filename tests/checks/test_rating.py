@@ -131,6 +131,12 @@ def test_any_takes_the_one_that_is_farthest_out() -> None:
     assert (bad.values["rating_of"], good.values["rating_of"]) == ("host:example.net", "client:192.0.2.7")
 
 
+def test_who_has_logged_in_answers_for_the_login_alone() -> None:
+    kit = _kit({"client:192.0.2.7": -8})
+    assert isinstance(_look(Rated("any", below=-4), kit), Hit)
+    assert _look(Rated("any", below=-4), kit, sasl_username="alice") == CLEAR
+
+
 def test_a_forged_sender_has_no_record() -> None:
     kit = _kit({"domain:victim.example": -50})
     assert _look(Rated("domain", below=-4), kit, sender=parse("a@victim.example")) == CLEAR

@@ -1,5 +1,7 @@
 """What policyd has learned from one mail it uses for the next, through the whole service."""
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -51,13 +53,13 @@ def built(tmp_path: Path) -> TestHouse:
     return made
 
 
-def _talk(*mails: tuple[dict[str, object], str]) -> Talk:
+def _talk(*mails: tuple[Mapping[str, object], str]) -> Talk:
     """Each mail is answered with an action that begins so."""
 
-    async def talk(reader: object, writer: object) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for number, (attributes, begins) in enumerate(mails):
             raw = request(**{"instance": f"i{number}", **attributes})
-            action = await ask(reader, writer, raw)  # type: ignore[arg-type]  # streams
+            action = await ask(reader, writer, raw)
             assert action.startswith(begins), (number, action)
 
     return talk
