@@ -73,3 +73,10 @@ def test_owners_are_kept_once() -> None:
     owners.close()
     assert numbers == [0, 1, 0]
     assert [owners[number] for number in (0, 1)] == [Network(64500, "A", "DE"), Network(64501)]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_more_ranges_than_are_sorted_in_one_go(version: int) -> None:
+    rows = [(first, first + 5, first) for first in range(0, 100_000, 10)]
+    made = _ranges(version, *reversed(rows))
+    assert all(made.find(first + 5) == first and made.find(first + 6) is None for first, _, _ in rows)
