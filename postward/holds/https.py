@@ -57,7 +57,13 @@ def is_public(address: IPAddress) -> bool:
 def host_of(url: str) -> str:
     """The host of a URL as `Reach` spells it: `name`, or `name:port`. Raises CannotAsk."""
     target = _read(url)
-    return target.host if target.port is None else f"{target.host}:{target.port}"
+    name = _name_of(target)
+    return name if target.port is None else f"{name}:{target.port}"
+
+
+def _name_of(target: httpx.URL) -> str:
+    """The host as the DNS and certificates spell it: A-labels, no brackets."""
+    return target.raw_host.decode("ascii")
 
 
 class Https:
@@ -95,7 +101,7 @@ class Https:
         most: int,
     ) -> Reply:
         target = _read(url)
-        name, port = target.host, target.port or _PORTS.get(target.scheme, 0)
+        name, port = _name_of(target), target.port or _PORTS.get(target.scheme, 0)
         addresses = await self._judged(target, name, port, reach)
         where = target.netloc.decode("ascii")
         sent = {**headers, "Host": where, "Accept-Encoding": "identity"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from postward.holds.https import Https
+from postward.holds.https import Https, host_of
 from postward.holds.rdap import Rdap, RdapServer, RdapSettings
 from postward.holds.registry import CannotAsk
 from postward.store.memory import MemoryStore
@@ -216,3 +216,11 @@ def test_the_longest_end_of_the_name_says_which_server() -> None:
         asyncio.run(ask_about("new.co.uk"))
     with pytest.raises(CannotAsk, match="no RDAP server"):
         asyncio.run(ask_about("new.example"))
+
+
+def test_an_internationalized_host_is_asked_by_its_a_label() -> None:
+    assert (
+        host_of("https://b\u00fccher.example/x")
+        == host_of("https://xn--bcher-kva.example/")
+        == ("xn--bcher-kva.example")
+    )
