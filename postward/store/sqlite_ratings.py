@@ -123,6 +123,7 @@ class SqliteRatings:
     async def set(self, key: str, points: float, *, now: float, by: str, reason: str) -> Rating:
         standing.check_points(points)
         key, reason = stored_key(key), stored(reason, standing.MAX_REASON)
+        present = self._changes.look()
         self._behind.push()
         at = self._timeline.milliseconds(now)
         change = change_at(now, at, points, reason, by)
@@ -136,13 +137,14 @@ class SqliteRatings:
             return pinned
 
         pinned = await self._writer.ask(write, full=True)
-        self._entries.put(hash(key), _packed(pinned, self._changes.look()))
+        self._entries.put(hash(key), _packed(pinned, present))
         rating = standing.shown(key, pinned, at, round(now * 1000) - at, self._half)
         assert rating is not None  # what is pinned is never forgotten
         return rating
 
     async def clear(self, key: str, *, now: float, by: str, reason: str) -> bool:
         key = stored_key(key)
+        present = self._changes.look()
         self._behind.push()
         at = self._timeline.milliseconds(now)
         change = change_at(now, at, 0.0, stored(reason, standing.MAX_REASON), by)
@@ -160,7 +162,7 @@ class SqliteRatings:
 
         there = await self._writer.ask(delete, full=True)
         if not self._behind.waits(key):
-            self._entries.put(hash(key), _packed(None, self._changes.look()))
+            self._entries.put(hash(key), _packed(None, present))
         return there
 
     async def rows(self, prefix: str = "", *, now: float, limit: int = 100) -> tuple[Rating, ...]:

@@ -114,6 +114,7 @@ class SqliteSeen:
 
     async def forget(self, key: str) -> bool:
         key = stored_key(key)
+        present = self._changes.look()
         self._behind.push()
 
         def delete(connection: sqlite3.Connection) -> bool:
@@ -122,7 +123,7 @@ class SqliteSeen:
 
         there = await self._writer.ask(delete, full=True)
         if not self._behind.waits(key):
-            self._entries.put(hash(key), _packed(None, 0, 0, self._changes.look()))
+            self._entries.put(hash(key), _packed(None, 0, 0, present))
         return there
 
     async def rows(self, kind: str, *, now: float, limit: int = 1_000) -> tuple[tuple[str, Sighting], ...]:
