@@ -16,7 +16,7 @@ assert set(_WORDS) == set(AT_DEADLINE)
 
 
 def read_policy(reader: Reader, value: Value, before: HoldPolicy) -> HoldPolicy:
-    """`before`, changed by the keys that are given. Reminders after the deadline are left out."""
+    """`before`, changed by the keys that are given."""
     members = reader.mapping(value, KEYS)
     policy = before
     if "for" in members:
@@ -29,7 +29,7 @@ def read_policy(reader: Reader, value: Value, before: HoldPolicy) -> HoldPolicy:
         policy = replace(
             policy, on_deadline=next((each for each in _WORDS if each == word), before.on_deadline)
         )
-    return replace(policy, remind=tuple(each for each in policy.remind if each < policy.seconds))
+    return policy
 
 
 def _reminders(reader: Reader, value: Value) -> tuple[float, ...]:
