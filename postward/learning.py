@@ -25,6 +25,8 @@ from postward.tools import NoDnsLists, Tools
 _log = logging.getLogger("postward.learning")
 KEEP = 400 * 86_400.0
 """Seconds that correspondents and known domains are remembered after the last mail."""
+SHARES = {"network": 0.25, "asn": 0.05}
+"""What part of a client's points its /24 or /64, and its autonomous system, get."""
 _LEARNED = "learned"  # in the message's memo: what was noted for it
 _MAX_LATELY = 100  # sender domains of one client in some seconds
 _MAX_LEARNED = 2_000  # notes a message: more than Postfix's smtpd_recipient_limit of recipients
@@ -81,7 +83,7 @@ class Learner:
         """Add what the outcome `word` is worth to the ratings of `keys`; `reason` is for people."""
         points: float = getattr(self._points, word)
         if points and keys:
-            store.ratings.note(keys, points, now=now, reason=reason)
+            note(keys, points, store=store, now=now, reason=reason)
 
     def _learn(self, mail: Mail, judgement: Judgement, tools: Tools) -> None:
         learned: set[str] = tools.memo.setdefault(_LEARNED, set())
@@ -181,7 +183,7 @@ class Learner:
             now = tools.clock.wall()
             if each.rate:
                 keys = identity.rating_keys(mail, tools)
-                tools.store.ratings.note(keys, each.rate, now=now, reason=f"rule {each.rule}")
+                note(keys, each.rate, store=tools.store, now=now, reason=f"rule {each.rule}")
             if each.remember is not None and client is not None:
                 name, keep = each.remember
                 for what in (str(client), cidr_of(client)):
@@ -198,6 +200,16 @@ def _first_lately(what: str, tools: Tools) -> bool:
         return False
     lately.add(what)
     return True
+
+
+def note(keys: tuple[str, ...], points: float, *, store: Store, now: float, reason: str) -> None:
+    """Add `points` to the ratings of `keys`; a network answers for one of its many clients in part only."""
+    alone = tuple(key for key in keys if key.partition(":")[0] not in SHARES)
+    store.ratings.note(alone, points, now=now, reason=reason)
+    for key in keys:
+        share = SHARES.get(key.partition(":")[0])
+        if share is not None:
+            store.ratings.note((key,), points * share, now=now, reason=reason)
 
 
 def _goes_on(decision: Decision) -> bool:

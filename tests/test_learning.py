@@ -218,7 +218,7 @@ def test_all_that_is_known_of_who_knocks_is_rated() -> None:
     desk = Desk()
     desk.learn(REJECT, sender="a@good.example")
     keys = (CLIENT, NETWORK, "host:good.example", "domain:good.example")
-    assert [desk.points(key) for key in keys] == [-1.0] * 4
+    assert [desk.points(key) for key in keys] == [-1.0, -0.25, -1.0, -1.0]
 
 
 def test_a_forged_sender_is_not_rated() -> None:

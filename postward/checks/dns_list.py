@@ -76,7 +76,8 @@ class DnsList:
         return self._look_up(mail, tools) if tools.dns_lists.asks(self.of) else CLEAR
 
     async def _look_up(self, mail: Mail, tools: Tools) -> Finding:
-        return self._finding(await tools.once(_MEMO[self.of], lambda: _ask(self.of, mail, tools)))
+        once = tools.once if self.of == "sender" else tools.once_for_client
+        return self._finding(await once(_MEMO[self.of], lambda: _ask(self.of, mail, tools)))
 
     def _finding(self, said: Listings) -> Finding:
         found = [each for each in said.found if self._counts(each)]

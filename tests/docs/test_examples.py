@@ -14,6 +14,7 @@ from tests.house import BOTH
 PAGES = [
     "docs/rules.md",
     "docs/howto/ratings.md",
+    "docs/howto/spam-traps.md",
     "docs/howto/try-a-rule-first.md",
     "docs/howto/tend-lists.md",
 ]

@@ -34,7 +34,7 @@ def test_an_empty_directory_has_the_shipped_rules(tmp_path: Path) -> None:
 
 def test_the_shipped_thresholds(tmp_path: Path) -> None:
     thresholds = load(tmp_path, BOTH).thresholds
-    assert (thresholds.greylist, thresholds.tag, thresholds.reject) == (4, 6, 12)
+    assert (thresholds.greylist, thresholds.tag, thresholds.reject) == (2, 6, 12)
 
 
 @pytest.mark.parametrize("word", ["off", "false"])
@@ -97,7 +97,7 @@ def test_a_name_comes_before_one_that_it_begins(tmp_path: Path) -> None:
 
 def test_a_threshold_is_changed_and_the_others_stay(tmp_path: Path) -> None:
     thresholds = _load(tmp_path, rules__a="thresholds: {reject: 15, tag: off}\n").thresholds
-    assert (thresholds.greylist, thresholds.tag, thresholds.reject) == (4, None, 15)
+    assert (thresholds.greylist, thresholds.tag, thresholds.reject) == (2, None, 15)
 
 
 def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
