@@ -65,6 +65,7 @@ class Session:
         self._rules = house.rules
         self._tools = house.tools
         self._record = house.record
+        self._learn = house.learn
         self._key = house.findings_key
         self._plan = negotiate.plan(settings, house.rules)
         self._terms: Terms | None = None
@@ -273,6 +274,7 @@ class Session:
         message = self._now()
         judgement = await message.judge(mail, self._settings.deadline)
         decision = judgement.decision
+        self._learn(mail, judgement, message.case.tools)
         if answer.refuses(decision) and not self._local:
             self._record(DOOR, mail, judgement)
             return answer.before_end(decision)
@@ -299,6 +301,7 @@ class Session:
         ending = Ending(self._settings, self._key, self._terms, message)
         judgement = await ending.judge()
         self._record(DOOR, message.mail, judgement)
+        self._learn(message.mail, judgement, message.case.tools)
         self._over()
         return ending.say(judgement)
 

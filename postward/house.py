@@ -8,6 +8,8 @@ from postward.rules.judgement import Judgement
 from postward.rules.ruleset import Ruleset
 from postward.tools import Tools
 
+Learn = Callable[[Mail, Judgement, Tools], None]
+
 
 def learn_nothing(_mail: Mail, _judgement: Judgement, _tools: Tools) -> None:
     """For a door without a memory."""
@@ -27,4 +29,4 @@ class House:
     tools: Tools
     record: Callable[[str, Mail, Judgement], None]
     findings_key: bytes
-    learn: Callable[[Mail, Judgement, Tools], None] = learn_nothing
+    learn: Learn = learn_nothing

@@ -60,7 +60,7 @@ class Reloader:
             wiring.warn_of_restart(self.configuration.settings, fresh.settings)
             fresh.warn_of_doubts()
             networks = await asyncio.to_thread(wiring.networks, fresh, self.door, self.house.tools.networks)
-            wiring.take_over(self.house, fresh, networks)
+            wiring.take_over(self.house, fresh, networks, self.door)
             self.configuration = fresh
             return fresh.rules.digest
 

@@ -19,7 +19,7 @@ from postward.dns.resolver import Resolver
 from postward.dnslists import statistics
 from postward.dnslists.guard import Guard
 from postward.dnslists.lists import AskedLists
-from postward.house import House
+from postward.house import House, Learn, learn_nothing
 from postward.journal import Pseudonyms, Record, row
 from postward.learning import Learner, Points, about_recipients
 from postward.networks.database import open_networks
@@ -75,10 +75,12 @@ def _asks_systems(rules: Ruleset, door: Door) -> bool:
     return any(rules.lists[name].has_systems for name in asked if name in rules.lists)
 
 
-def learner(configuration: Configuration) -> Learner:
-    """What is learned from mail, by this configuration."""
+def learning(configuration: Configuration, door: Door) -> Learn:
+    """What is learned from mail at `door`: at the first one in use, so that nothing is learned twice."""
+    if door is Door.MILTER and Door.POLICYD in configuration.settings.doors:
+        return learn_nothing
     points = Points(**configuration.settings.ratings.model_dump())
-    return Learner(points, about_recipients(configuration.rules))
+    return Learner(points, about_recipients(configuration.rules)).learn
 
 
 def dns_lists_file(settings: Settings) -> Path | None:
@@ -132,14 +134,16 @@ async def open_house(
         record = Recorder(log, clock, names, writer.write if writer is not None else None)
         kit = tools(configuration, resolver(settings, clock), store, clock)
         kit.networks = await asyncio.to_thread(networks, configuration, door, kit.networks)
-        yield House(configuration.rules, kit, record, key, learner(configuration).learn)
+        yield House(configuration.rules, kit, record, key, learning(configuration, door))
     finally:
         store.close()
         if writer is not None:
             writer.close()
 
 
-def take_over(house: House, configuration: Configuration, fresh: Networks | None = None) -> None:
+def take_over(
+    house: House, configuration: Configuration, fresh: Networks | None = None, door: Door = Door.POLICYD
+) -> None:
     """From now on judge by `configuration`; a message that is under way keeps what it began with."""
     now = house.tools
     house.tools = tools(configuration, now.dns, now.store, now.clock)
@@ -148,7 +152,7 @@ def take_over(house: House, configuration: Configuration, fresh: Networks | None
     if isinstance(now.dns_lists, AskedLists):
         now.dns_lists.take_over(definitions(configuration.settings.dns_lists))
     house.rules = configuration.rules
-    house.learn = learner(configuration).learn
+    house.learn = learning(configuration, door)
 
 
 def warn_of_restart(old: Settings, new: Settings) -> None:

@@ -62,11 +62,11 @@ ANY = st.sampled_from(
 )
 
 
-def play(events: list[Event], rules=None, records=None, settings=SETTINGS):
-    """The answers to these events."""
+def play(events: list[Event], rules=None, records=None, settings=SETTINGS, at=None):
+    """The answers to these events, by the house `at` or one with these rules."""
 
     async def run():
-        session = Session(settings, house(rules or ScriptedRules(), records))
+        session = Session(settings, at or house(rules or ScriptedRules(), records))
         answers = []
         for event in events:
             answer = session.hear(event)
@@ -267,3 +267,12 @@ def test_queue_id_and_login_of_a_message_do_not_last_for_the_next(between):
     play([HELLO, CLIENT, *one, *between, *two], ScriptedRules({Stage.EOM: Continue()}), records)
     told = [(mail.sasl_username, mail.queue_id) for _, mail, _ in records.seen]
     assert told == [("alice", "4A"), ("", "")]
+
+
+def test_what_was_judged_is_learned_from() -> None:
+    learned: list[Stage] = []
+    given = house(ScriptedRules({Stage.RCPT: Continue(), Stage.EOM: Continue()}))
+    given.learn = lambda mail, _judgement, _tools: learned.append(mail.stage)
+
+    play([HELLO, CLIENT, FROM, TO, FIELD, EndOfMessage()], at=given)
+    assert learned == [Stage.RCPT, Stage.EOM]
