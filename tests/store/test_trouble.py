@@ -292,7 +292,8 @@ def test_what_is_in_memory_goes_on_in_a_file_that_takes_no_more(
         for number in range(2_000):
             note(store, f"{number} {'x' * 300}")
         note(store)
-        await refused_in_time(lambda: WRITES["set"](store))
+        card = "x" * 16_000
+        await refused_in_time(lambda: store.holds.meet("a.example", now=NOW, evidence=card, knock={}))
         met, (rating,) = await store.seen.find("key", now=NOW), await store.ratings.read(("key",), now=NOW)
         assert met is not None
         assert met.times == 1
