@@ -64,6 +64,13 @@ async def until_it_works(store: SqliteStore) -> None:
             await asyncio.sleep(0.05)
 
 
+async def until_written(store: SqliteStore) -> None:
+    end = time.monotonic() + 10
+    while store.seen._behind.waits("key") or store.ratings._behind.waits("key"):
+        assert time.monotonic() < end, "it is not written"
+        await asyncio.sleep(0.05)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -301,6 +308,7 @@ def test_what_is_in_memory_goes_on_in_a_file_that_takes_no_more(
         assert rating.points == -4
         mend()
         await until_it_works(store)
+        await until_written(store)
         store.close()
         with closing(sqlite3.connect(path)) as after:
             count = "SELECT (SELECT count(*) FROM seen), (SELECT count(*) FROM ratings)"
