@@ -1,9 +1,6 @@
 """`postward holds`: the sender domains that wait for a person, and the person's word."""
 
-import asyncio
-import getpass
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -14,6 +11,7 @@ import click
 
 from postward.console import holds_shown as shown
 from postward.console.options import Trouble, config_option, json_option
+from postward.console.store import on_store, settings_in, who
 from postward.duration import whole_seconds
 from postward.printable import printable
 
@@ -114,7 +112,7 @@ def _deciding(name: str, verdict: str, text: str) -> click.Command:
             found = await store.holds.find(ticket)
             if found is None:
                 return None
-            now, by = time.time(), _who()
+            now, by = time.time(), who()
             return await decide(store, found, verdict, scope, now=now, by=by, note=note, lasts=lasts)
 
         try:
@@ -150,7 +148,7 @@ def undo(ticket: str, directory: Path, as_json: bool) -> None:
         found = await store.holds.find(ticket)
         if found is None or found.verdict == "waiting":
             return found, 0
-        reopened, forgotten = await take_back(store, found, now=time.time(), by=_who())
+        reopened, forgotten = await take_back(store, found, now=time.time(), by=who())
         return reopened, len(forgotten)
 
     held, count = _on_store(directory, work)
@@ -202,36 +200,7 @@ def stats(directory: Path, as_json: bool) -> None:
 
 def _on_store(directory: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
     """The result of `work` on the store of this configuration. Raises Trouble."""
-    from postward.daemon.config import load_settings
-    from postward.rules.errors import ConfigErrors
-    from postward.state import StoreDown
-    from postward.store.database import SchemaRefused
-    from postward.store.factory import open_store
-
-    try:
-        settings = load_settings(directory)
-    except ConfigErrors as errors:
-        raise Trouble(str(errors), f"postward check {directory}") from None
-    if settings.store.kind == "memory":
-        raise Trouble("store.kind is memory: tickets live in the daemon alone", "use store: {kind: sqlite}")
-    if not settings.store.path.exists():
-        raise Trouble(
-            f"there is no store at {settings.store.path} yet", "the daemons make it when they start"
-        )
-
-    async def run() -> T:
-        store = open_store(settings.store.kind, settings.store.path)
-        try:
-            return await work(store)
-        finally:
-            store.close()
-
-    try:
-        return asyncio.run(run())
-    except StoreDown as down:
-        raise Trouble(f"the store does not answer: {down}") from None
-    except SchemaRefused as refused:
-        raise Trouble(str(refused)) from None
+    return on_store(settings_in(directory), "tickets", work)
 
 
 def _found(ticket: "Ticket | None", key: str) -> "Ticket":
@@ -242,8 +211,3 @@ def _found(ticket: "Ticket | None", key: str) -> "Ticket":
 
 def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
-
-
-def _who() -> str:
-    """The person at the keyboard, also behind sudo(8)."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()

@@ -41,14 +41,17 @@ def on_store(settings: "Settings", what: str, work: "Callable[[Store], Awaitable
         raise Trouble(f"there is no store at {kept.path} yet", "the daemons make it when they start")
 
     async def run() -> T:
-        store = open_store(kept.kind, kept.path)
+        store = open_store(kept.kind, kept.path, half_life=settings.ratings.half_life)
         try:
             return await work(store)
         finally:
             store.close()
 
     try:
-        return asyncio.run(run())
+        try:
+            return asyncio.run(run())
+        except StoreDown:  # the lock of a file is not fair: a busy daemon may have had it all the time
+            return asyncio.run(run())
     except StoreDown as down:
         raise Trouble(f"the store does not answer: {down}") from None
     except SchemaRefused as refused:

@@ -19,6 +19,7 @@ from postward.daemon.units import Listen, ListenAddress, Octets, Seconds, Server
 from postward.rules.document import Document, read
 from postward.rules.errors import ConfigErrors, Mark, Problem, did_you_mean
 from postward.stage import Door
+from postward.store.standing import HALF_LIFE
 
 FILE_NAME = "postward.yml"
 DEFAULT_DIRECTORY = Path("/etc/postward")
@@ -116,8 +117,9 @@ GivenPoints = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 
 
 class RatingsSection(_Section):
-    """Points that an outcome adds to the ratings of who sent the mail (`postward.learning.Points`)."""
+    """How soon half of a rating is forgotten, and what each outcome adds (`postward.learning.Points`)."""
 
+    half_life: Annotated[Seconds, Field(ge=3_600, le=400 * 86_400)] = HALF_LIFE
     accepted: GivenPoints = 0.2
     deferred: GivenPoints = 0.0
     rejected: GivenPoints = -1.0

@@ -79,7 +79,7 @@ def learning(configuration: Configuration, door: Door) -> Learn:
     """What is learned from mail at `door`: at the first one in use, so that nothing is learned twice."""
     if door is Door.MILTER and Door.POLICYD in configuration.settings.doors:
         return learn_nothing
-    points = Points(**configuration.settings.ratings.model_dump())
+    points = Points(**configuration.settings.ratings.model_dump(exclude={"half_life"}))
     return Learner(points, about_recipients(configuration.rules)).learn
 
 
@@ -127,7 +127,7 @@ async def open_house(
             render=lambda record: row(record, names),
         )
     try:
-        store = open_store(settings.store.kind, settings.store.path)
+        store = open_store(settings.store.kind, settings.store.path, half_life=settings.ratings.half_life)
     except SchemaRefused as refused:
         raise CannotStart(str(refused)) from None
     try:
