@@ -1,13 +1,14 @@
 """What is on record about the client, its network, its name, the sender's domain or the login?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from postward.checks import Cost
+from postward.checks import Cost, Looked
 from postward.derive.identity import FACTS, all_rating_keys, rating_key_of
+from postward.derive.rating_key import keys_of_address
 from postward.finding import CLEAR, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.printable import printable
@@ -16,6 +17,8 @@ from postward.tools import Tools
 
 _LIMIT = 100.0  # the store keeps no more points, either way
 _Points = Annotated[float, Field(ge=-_LIMIT, le=_LIMIT, allow_inf_nan=False)]
+_Read = dict[str, Rating | None]
+"""What is on record, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,28 @@ class Rated:
     def needs(self) -> frozenset[str]:
         return frozenset().union(*FACTS.values()) if self.of == "any" else FACTS[self.of]
 
-    async def look(self, mail: Mail, tools: Tools) -> Finding:
+    def look(self, mail: Mail, tools: Tools) -> Looked:
+        """Several rules ask; what one has read the others take."""
+        known: _Read | None = tools.made("rating any")
+        if known is not None:
+            if self.of == "any":
+                return self._finding(known.values())
+            key = self._key_at_hand(mail)
+            if key in known:
+                return self._finding((known[key],))
+        return self._look_up(mail, tools)
+
+    async def _look_up(self, mail: Mail, tools: Tools) -> Finding:
         try:
-            rated = await tools.once(f"rating {self.of}", lambda: self._read(mail, tools))
+            read = await tools.once(f"rating {self.of}", lambda: self._read(mail, tools))
         except StoreDown as error:
             return Unsure(f"store: {error}")
-        counted = [each for each in rated if each.pinned or each.samples >= self.min_samples]
+        return self._finding(read.values())
+
+    def _finding(self, rated: Iterable[Rating | None]) -> Finding:
+        counted = [
+            each for each in rated if each is not None and (each.pinned or each.samples >= self.min_samples)
+        ]
         if not counted:
             return CLEAR
         if self.below is not None:
@@ -81,17 +100,22 @@ class Rated:
         good = self.above is not None and out.points >= self.above
         return _hit("good", out, self._own(-out.points)) if good else CLEAR
 
-    async def _read(self, mail: Mail, tools: Tools) -> tuple[Rating, ...]:
-        """The records that there are, read in one go and once a message. Raises StoreDown."""
+    def _key_at_hand(self, mail: Mail) -> str:
+        """The key, where it takes no look-up; else empty."""
+        if self.of not in ("client", "network") or mail.client_address is None:
+            return ""
+        return keys_of_address(mail.client_address)[0 if self.of == "client" else 1]
+
+    async def _read(self, mail: Mail, tools: Tools) -> _Read:
+        """The records by key, read in one go and once a message. Raises StoreDown."""
         if self.of == "any":
             keys = await all_rating_keys(mail, tools)
         else:
             key = await rating_key_of(self.of, mail, tools)
             keys = (key,) if key else ()
         if not keys:
-            return ()
-        read = await tools.store.ratings.read(keys, now=tools.clock.wall())
-        return tuple(each for each in read if each is not None)
+            return {}
+        return dict(zip(keys, await tools.store.ratings.read(keys, now=tools.clock.wall()), strict=True))
 
     def _own(self, score: float) -> float:
         """The finding's own score: against the mail above zero."""

@@ -147,6 +147,31 @@ def test_trouble_in_the_dns_leaves_the_records_of_addresses() -> None:
     assert isinstance(_look(Rated("any", below=-4), kit), Hit)
 
 
+@pytest.mark.parametrize("facts", [{}, {"sasl_username": "alice"}])
+def test_what_a_rule_about_any_has_read_serves_one_about_the_client(facts: dict[str, str]) -> None:
+    kit = _kit({"client:192.0.2.7": 9}).for_message()
+    mail = Mail(
+        Stage.MAIL,
+        {
+            "client_address": ipaddress.ip_address("192.0.2.7"),
+            "helo_name": "mx.example.net",
+            "sender": parse("a@example.net"),
+            "sasl_username": "",
+            **facts,
+        },
+    )
+
+    async def both() -> tuple[Finding, Finding, int]:
+        first = await look(Rated("any", below=-4), mail, kit)
+        second = await look(Rated("client", above=5), mail, kit)
+        return first, second, sum(str(key).startswith("rating ") for key in kit.memo)
+
+    first, second, readings = asyncio.run(both())
+    assert first is CLEAR
+    assert isinstance(second, Hit)
+    assert readings == (2 if facts else 1)  # a login's record is not that of the line it is on
+
+
 def test_who_is_unknown_is_clear() -> None:
     assert _look(Rated("any", below=-4), _kit({}), client_address=None) == CLEAR
 
