@@ -48,10 +48,15 @@ def labels(point: str) -> str:
 
 
 def random_points(definition: Definition, chance: random.Random) -> tuple[str, ...]:
-    """What no list can have: an address of this host, a name that nobody made."""
+    """What no list can have: an address of this host, one that no host has, a name that nobody made.
+
+    Two addresses, because beside the test point no wildcard of the zone covers 127.x (RFC 4592 3.3).
+    """
     points = []
     if "client" in definition.about:
-        points.append(f"127.{chance.randint(1, 254)}.{chance.randint(0, 255)}.{chance.randint(1, 254)}")
+        rest = f"{chance.randint(0, 255)}.{chance.randint(1, 254)}"
+        points.append(f"127.{chance.randint(1, 254)}.{rest}")
+        points.append(f"{chance.randint(240, 254)}.{chance.randint(0, 255)}.{rest}")  # RFC 1112 4
     if definition.about != {"client"}:
         points.append(f"{chance.getrandbits(64):016x}.invalid")
     return tuple(points)

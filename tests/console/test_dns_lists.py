@@ -73,11 +73,12 @@ def test_json_for_programs(etc: str) -> None:
 def test_a_test_shows_each_step(answering: str) -> None:
     result = postward("dns-lists", "test", "ours", "--config", answering)
     assert result.exit_code == 0, result.output
-    first, listed, clear, chance = result.output.splitlines()
+    first, listed, clear, chance, unused = result.output.splitlines()
     assert first == "ours: in order"
     assert listed == "  ok     2.0.0.127.bl.example: 127.0.0.2"
     assert clear == "  ok     1.0.0.127.bl.example: not listed"
     assert chance.endswith(".127.bl.example: not listed")
+    assert unused.endswith(".bl.example: not listed")
 
 
 def test_all_that_are_on_are_tested_and_one_that_fails_is_the_exit_status(answering: str) -> None:
@@ -91,7 +92,7 @@ def test_all_that_are_on_are_tested_and_one_that_fails_is_the_exit_status(answer
 
 def test_a_test_as_json(answering: str) -> None:
     (told,) = json.loads(postward("dns-lists", "test", "ours", "--json", "--config", answering).output)
-    assert (told["list"], told["passed"], len(told["steps"])) == ("ours", True, 3)
+    assert (told["list"], told["passed"], len(told["steps"])) == ("ours", True, 4)
 
 
 def test_a_list_that_is_not_switched_on_can_be_tested(etc: str) -> None:

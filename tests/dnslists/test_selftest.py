@@ -1,11 +1,12 @@
 """The steps of a self-test."""
 
 import asyncio
+import ipaddress
 import random
 
 from postward.dnslists.definition import Definition
 from postward.dnslists.selftest import Result, full, quick, random_points
-from postward.tools import Trouble
+from postward.tools import Answer, NoName, Records, Trouble
 from tests.dnslists.scripted import KEY, ScriptedDns, definition, in_order, keyed
 
 
@@ -13,7 +14,16 @@ def run(dns: ScriptedDns, each: Definition) -> Result:
     return asyncio.run(full(each, dns, random.Random(7)))
 
 
-def test_an_address_list_has_three_steps() -> None:
+class Wildcard(ScriptedDns):
+    """A list that has everything, and records of its own below 127: no wildcard covers those (RFC 4592 3.3)."""
+
+    async def a(self, name: str) -> Answer[str]:
+        known = await super().a(name)
+        covered = isinstance(known, NoName) and not name.endswith(".127.bl.example")
+        return Records(("127.0.0.2",), 300) if covered else known
+
+
+def test_an_address_list_has_four_steps() -> None:
     found = run(ScriptedDns(in_order(definition())), definition())
     assert (found.why, found.silent) == ("", False)
     assert [(step.asked, step.answer, step.passed) for step in found.steps[:2]] == [
@@ -21,7 +31,13 @@ def test_an_address_list_has_three_steps() -> None:
         ("1.0.0.127.bl.example", "not listed", True),
     ]
     assert found.steps[2].asked.endswith(".127.bl.example")
-    assert found.steps[2].answer == "not listed"
+    assert [step.answer for step in found.steps[2:]] == ["not listed"] * 2
+
+
+def test_a_wildcard_beside_the_test_point_is_seen() -> None:
+    dns = Wildcard(in_order(definition()))
+    assert "it lists everything" in run(dns, definition()).why
+    assert "it lists everything" in asyncio.run(quick(definition(), dns, random.Random(7))).why
 
 
 def test_a_domain_list_has_its_own_points() -> None:
@@ -33,7 +49,7 @@ def test_a_domain_list_has_its_own_points() -> None:
 
 def test_a_list_of_both_is_tested_for_both() -> None:
     each = definition(about={"client", "sender"})
-    assert len(run(ScriptedDns(in_order(each)), each).steps) == 6
+    assert len(run(ScriptedDns(in_order(each)), each).steps) == 7
 
 
 def test_random_points_are_new_each_time() -> None:
@@ -41,8 +57,9 @@ def test_random_points_are_new_each_time() -> None:
     both = definition(about={"client", "helo"})
     points = [random_points(both, chance) for _ in range(50)]
     assert len(set(points)) == 50
-    assert all(address.startswith("127.") and name.endswith(".invalid") for address, name in points)
-    assert not any(address in ("127.0.0.1", "127.0.0.2") for address, _ in points)
+    assert all(own.startswith("127.") and name.endswith(".invalid") for own, _, name in points)
+    assert not any(own in ("127.0.0.1", "127.0.0.2") for own, _, _ in points)
+    assert all(ipaddress.ip_address(unused).is_reserved for _, unused, _ in points)
 
 
 def test_the_test_point_may_have_any_code() -> None:
@@ -69,7 +86,7 @@ def test_a_list_that_hangs_is_silent_in_its_time() -> None:
 def test_a_probe_asks_only_what_nobody_lists() -> None:
     dns = ScriptedDns(in_order(definition()))
     assert asyncio.run(quick(definition(), dns, random.Random(7))).why == ""
-    assert len(dns.asked) == 1
+    assert len(dns.asked) == 2
 
 
 def test_steps_show_no_key() -> None:
