@@ -11,6 +11,7 @@ from postward.dns.config import servers_from
 from postward.rules.errors import ConfigErrors, Mark, Problem
 from postward.rules.load import load
 from postward.rules.ruleset import Ruleset
+from postward.stage import Door
 
 _log = logging.getLogger("postward.daemon")
 
@@ -47,6 +48,7 @@ def configure(directory: Path) -> Configuration:
         raise ConfigErrors(problems)
     rules.doubts += tuple(_without_database(settings, rules, directory / FILE_NAME))
     rules.doubts += tuple(_about_dns_lists(settings, directory / FILE_NAME))
+    rules.doubts += tuple(_unheard_holds(settings, rules, directory / FILE_NAME))
     return Configuration(directory, settings, rules)
 
 
@@ -55,6 +57,17 @@ def _about_dns_lists(settings: Settings, file: Path) -> Iterator[Problem]:
     servers = settings.dns.servers or servers_from()
     for doubt in doubts(settings.dns_lists, servers, settings.doors):
         yield Problem(Mark(str(file), 1, 1), ("dns_lists",), doubt)
+
+
+def _unheard_holds(settings: Settings, rules: Ruleset, file: Path) -> Iterator[Problem]:
+    """A doubt where domains are held and nobody is told, or nobody who could tell runs."""
+    holding = [rule.name for rule in rules.rules if rule.then.word == "hold" and rule.mode.bites]
+    mark, told = Mark(str(file), 1, 1), settings.notify.mail or settings.notify.webhook
+    if holding and not told:
+        why = f"{', '.join(holding)} holds domains until a person decides, and nobody is told of it"
+        yield Problem(mark, ("notify",), why)
+    elif told and Door.POLICYD not in settings.doors:
+        yield Problem(mark, ("notify",), "has no effect without policyd, which is not among the doors")
 
 
 def _without_database(settings: Settings, rules: Ruleset, file: Path) -> Iterator[Problem]:

@@ -3,8 +3,9 @@
 Most looks are about the client alone (its names, its HELO, the lists it is on), and a client that
 sends one message often sends another. What a look of that kind found is found once in `FOR` seconds
 and not once a message. The DNS cache keeps answers for at least as long, so nothing is seen later than
-it would be without. Findings that could not tell are never kept, nor is anything that depends on
-state (ratings, a person's word): those hold at once.
+it would be without. Findings that could not tell are never kept for others, nor are looks whose cost is
+a question to the state (ratings, a person's word): those hold at once. A good name from before, which
+iprev takes from the state, is kept with the client.
 """
 
 from collections import OrderedDict
@@ -58,9 +59,15 @@ class Clients:
         return Client(now)
 
     def keep(self, mail: Mail, client: Client) -> None:
-        """Keep what was found, for those who ask next."""
-        client.shared = True
+        """Keep what was found, for those who ask next; forget a client about whom something is in doubt."""
         key = _key(mail)
+        if client.doubtful:
+            if self._held.get(key) is client:
+                del self._held[key]
+            return
+        if client.shared:
+            return
+        client.shared = True
         self._held[key] = client
         self._held.move_to_end(key)
         if len(self._held) > MOST:

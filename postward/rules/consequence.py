@@ -25,6 +25,7 @@ from postward.finding import Hit
 from postward.mail import Mail
 from postward.printable import printable
 from postward.rules.grammar import TAG_FIELD
+from postward.rules.hold import BY_DEADLINE
 from postward.rules.judgement import Judged
 from postward.rules.outcomes import DEFAULT_REPLIES, Outcome, Weight
 from postward.rules.rule import Rule
@@ -123,7 +124,8 @@ def decide(tally: Tally, mail: Mail, trace: str, carried: Carried | None) -> Dec
 
 def _not_let_in(ticket: Ticket) -> str:
     """For a domain that was denied: what its rule says is about waiting, and that is over."""
-    why = "we have looked at it" if ticket.verdict == "denied" else "nobody vouched for it in time"
+    looked = ticket.verdict == "denied" and ticket.decided_by != BY_DEADLINE
+    why = "we have looked at it" if looked else "nobody vouched for it in time"
     return (
         f"Mail of {printable(ticket.domain)} is not taken here: {why} (ticket {ticket.id})."
         " Our postmaster can change that; name the ticket."

@@ -104,9 +104,8 @@ class Case:
             if told:
                 await self._count(told, mail, tally, judged, began + within)
                 tally.weigh()
-        client = self._client
-        if client is not None and not client.shared and not client.doubtful:
-            self._ruleset.clients.keep(mail, client)
+        if self._client is not None:
+            self._ruleset.clients.keep(mail, self._client)
         decision = consequence.decide(tally, mail, self.trace, self.carried)
         if recipient is not None and tally.rulings:
             recipient.remember(tally, decision)
@@ -249,9 +248,11 @@ class Case:
         return recipient.found if rule.per_recipient and recipient is not None else self._found
 
     def _keep(self, rule: Rule, found: Found, memory: dict[int, Found]) -> Found:
-        memory[rule.look_key] = found
+        """Keep what was found; what could not be told, for this message alone."""
         if rule.of_client and self._client is not None and found[0].__class__ is Unsure:
             self._client.doubtful = True
+            memory = self._found
+        memory[rule.look_key] = found
         return found
 
     async def _count(

@@ -24,6 +24,11 @@ class Mode(Enum):
     CANARY = "canary"
     ENFORCE = "enforce"
 
+    @property
+    def bites(self) -> bool:
+        """Whether it is enforced for some mail at least."""
+        return self in (Mode.CANARY, Mode.ENFORCE)
+
 
 class Phase(IntEnum):
     """Rules of one stage are asked in this order; each phase is asked all at the same time."""

@@ -33,3 +33,26 @@ def test_a_fault_of_ours_is_a_refusal(
     with pytest.raises(ConfigErrors, match="by a fault of Postward"):
         reconfigure(tmp_path)
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "rules", "doubt"),
+    [
+        ("", "", "new-domain holds domains until a person decides, and nobody is told of it"),
+        ("", "rules: [{name: new-domain, mode: shadow}]", ""),
+        ("notify: {mail: {to: [a@example.org], from: b@example.org}}", "", ""),
+        (
+            "doors: [milter]\nnotify: {mail: {to: [a@example.org], from: b@example.org}}",
+            "",
+            "has no effect without policyd, which is not among the doors",
+        ),
+    ],
+)
+def test_a_hold_of_which_nobody_hears_is_doubted(
+    tmp_path: Path, settings: str, rules: str, doubt: str
+) -> None:
+    (tmp_path / "rules.d").mkdir()
+    (tmp_path / "postward.yml").write_text(settings)
+    (tmp_path / "rules.d" / "a.yml").write_text(rules)
+    said = [each.text for each in configure(tmp_path).rules.doubts if each.path == ("notify",)]
+    assert said == ([doubt] if doubt else [])

@@ -81,6 +81,19 @@ def test_who_could_not_be_told_about_is_asked_about_again(tmp_path: Path) -> Non
     assert isinstance(bench.decide(), Reject)
 
 
+def test_doubt_about_a_client_that_is_known_is_not_kept_either(tmp_path: Path) -> None:
+    lines = rule("first", "reject", reads="sender"), rule("a", "reject", "look-up", reads=ABOUT_CLIENT)
+    bench = Bench(tmp_path, rules(*lines))
+    bench.finds["first"] = HIT
+    bench.judge()  # the client is known now, though nothing was looked up
+    bench.finds.update(first=CLEAR, a=Unsure("no answer"))
+    bench.open()
+    bench.judge()
+    bench.finds["a"] = HIT
+    bench.open()
+    assert isinstance(bench.decide(), Reject)
+
+
 def test_within_one_message_it_is_not_asked_again(tmp_path: Path) -> None:
     bench = _bench(tmp_path)
     bench.finds["a"] = Unsure("no answer")
