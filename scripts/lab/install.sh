@@ -65,11 +65,8 @@ _apt_without_services() (
     "${apt[@]}" install -y --no-install-recommends --no-remove "$@" >&2 ||
         fail "apt-get install did not work; see above (what stands in its way is yours to remove)"
     # Nor at the next boot: the packages enable their services.
-    for service in postfix nsd saslauthd; do
-        case " $* " in *" $service "* | *" ${service/saslauthd/sasl2-bin} "*)
-            update-rc.d "$service" disable || say "note: could not disable $service"
-            ;;
-        esac
+    for service in $(dpkg-query -L "$@" | sed -n 's#^/etc/init\.d/##p'); do
+        update-rc.d "$service" disable || say "note: could not disable $service"
     done
 )
 
