@@ -12,10 +12,9 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from postward import eager
-from postward.address import Address
 from postward.carried import Carried, CarriedSpf
 from postward.checks import Cost
-from postward.decision import Accept, Decision, Defer, Discard, Hold, Quarantine, Reject
+from postward.decision import Accept, Decision, Quarantine
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence, looks
@@ -26,6 +25,7 @@ from postward.rules.hold import ask_ticket
 from postward.rules.judgement import Judged, Judgement
 from postward.rules.looks import Found
 from postward.rules.outcomes import WATCH, Outcome, Weight
+from postward.rules.recipients import Recipient, Recipients
 from postward.rules.rule import Gate, Phase, Plan, Rule
 from postward.stage import Door, Stage
 from postward.tools import ASKER, Tools
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _FOR_STORE = 2.0  # seconds; the store answers within them, or says that it is down
 _NOTHING: frozenset[str] = frozenset()
-_MAX_RECIPIENTS = 1_000  # Postfix's smtpd_recipient_limit; further ones are judged but not remembered
 
 
 class Case:
@@ -64,7 +63,7 @@ class Case:
         self._door = door
         self._found: dict[int, Found] = {}
         self._client: Client | None = None
-        self._recipients: dict[str, _Recipient] = {}
+        self._recipients = Recipients()
         self._at_data: Tally | None = None
         self._quarantined_by = ""
         self._judged_at: Stage | None = None
@@ -85,8 +84,8 @@ class Case:
         if self._client is None and "helo_name" in mail.known:
             self._client = self._ruleset.clients.meet(mail, began)
             self.tools.client = self._client.memo
-        plan = self._ruleset.plan_for(self._door, mail, self._accepted)
-        recipient = self._recipient(mail)
+        plan = self._ruleset.plan_for(self._door, mail, self._recipients.accepted)
+        recipient = self._recipients.meet(mail)
         tally = Tally(self._score_before(mail), plan.thresholds)
         if tally.score:
             tally.weigh()
@@ -131,7 +130,7 @@ class Case:
 
     def settled(self, stage: Stage) -> bool:
         """Whether all that is due at `stage` was judged at RCPT already: nothing can be new then."""
-        return stage > Stage.RCPT and bool(self._recipients) and not self._ruleset.judges_late(self._door)
+        return stage > Stage.RCPT and self._recipients.any and not self._ruleset.judges_late(self._door)
 
     def carry(self) -> Carried:
         """What the other door is to know of this message.
@@ -142,7 +141,7 @@ class Case:
         """
         found = self.tools.made("spf")
         spf = CarriedSpf(found.result, found.identity, found.value, found.problem) if found else None
-        kept = [each for each in self._recipients.values() if not each.refused]
+        kept = self._recipients.kept()
         worst = max(kept, key=lambda each: each.score, default=None)
         accepted = {each.accepted_by for each in kept}
         accepted_by = accepted.pop() if len(accepted) == 1 else ""
@@ -162,37 +161,20 @@ class Case:
     @property
     def score(self) -> float:
         """The score of the recipient that scored worst and was not refused."""
-        return max((each.score for each in self._recipients.values() if not each.refused), default=0.0)
-
-    def _accepted(self) -> tuple[Address, ...]:
-        """The recipients that were judged here and not refused."""
-        return tuple(each.address for each in self._recipients.values() if not each.refused)
-
-    def _recipient(self, mail: Mail) -> "_Recipient | None":
-        """What is remembered of the recipient that is asked about."""
-        if mail.stage is not Stage.RCPT:
-            return None
-        key = mail.recipient.text
-        held = self._recipients.get(key)
-        if held is None:
-            held = _Recipient(mail.recipient)
-            if len(self._recipients) < _MAX_RECIPIENTS:
-                self._recipients[key] = held
-        return held
+        return max((each.score for each in self._recipients.kept()), default=0.0)
 
     def _score_before(self, mail: Mail) -> float:
         """What counts already: policyd's score at the milter; after RCPT the worst recipient's own."""
         before = self.carried.score if self.carried is not None else 0.0
         if mail.stage > Stage.RCPT:
-            own = (each.own_score for each in self._recipients.values() if not each.refused)
-            before += max(own, default=0.0)
+            before += max((each.own_score for each in self._recipients.kept()), default=0.0)
         return before
 
     def _ask(
         self,
         phase: tuple[Rule, ...],
         mail: Mail,
-        recipient: "_Recipient | None",
+        recipient: Recipient | None,
         tally: Tally,
         judged: list[Judged],
     ) -> tuple[list[tuple[Rule, Found]], list[tuple[Rule, asyncio.Task[Found]]]]:
@@ -235,13 +217,11 @@ class Case:
                 told.append((rule, found))
         return told, waiting
 
-    def _kept(
-        self, rule: Rule, task: asyncio.Task[Found], recipient: "_Recipient | None", left: float
-    ) -> Found:
+    def _kept(self, rule: Rule, task: asyncio.Task[Found], recipient: Recipient | None, left: float) -> Found:
         """What a look gave that had to be waited for, kept for the next request."""
         return self._keep(rule, looks.result(task, left), self._memory(rule, recipient))
 
-    def _memory(self, rule: Rule, recipient: "_Recipient | None") -> dict[int, Found]:
+    def _memory(self, rule: Rule, recipient: Recipient | None) -> dict[int, Found]:
         """Where what the rule's look finds is kept: with the client, the recipient or the message."""
         if rule.of_client and self._client is not None:
             return self._client.found
@@ -311,32 +291,6 @@ class Case:
         other.weigh()
         would = consequence.decide(other, mail, self.trace, self.carried)
         return None if would == decision else would
-
-
-class _Recipient:
-    """What is remembered of one recipient: looks that were about it, and what they led to.
-
-    `refused`: it does not get the mail, so it has no part in what happens to the message.
-    """
-
-    __slots__ = ("accepted_by", "address", "found", "hits", "own_score", "refused", "score")
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-        self.refused = False
-        self.found: dict[int, Found] = {}
-        self.score = 0.0
-        self.own_score = 0.0
-        self.hits: tuple[tuple[str, float], ...] = ()
-        self.accepted_by = ""
-
-    def remember(self, tally: Tally, decision: Decision) -> None:
-        self.refused = isinstance(decision, Reject | Defer | Hold | Discard)
-        scored = [ruling for ruling in tally.rulings if ruling.outcome.score]
-        self.score = tally.score
-        self.own_score = sum(each.outcome.score for each in scored if each.rule.per_recipient)
-        self.hits = tuple((each.rule.name, each.outcome.score) for each in scored)
-        self.accepted_by = tally.by if tally.weight is Weight.ACCEPT else ""
 
 
 def _kept_back(waiting: list[tuple[Rule, asyncio.Task[Found]]], within: float) -> float:
