@@ -48,9 +48,12 @@ class ListFiles:
         except UnicodeDecodeError:
             raise Trouble(f"{path} is not UTF-8", "save the file in that encoding") from None
 
-    def change(self, name: str, edit: Callable[[str], str]) -> Configuration:
+    def change(
+        self, name: str, edit: Callable[[str], str], allow: Callable[[Configuration], None] | None = None
+    ) -> Configuration:
         """Put `edit(text)` in the place of the list's text. Gives the configuration that then holds.
 
+        `allow` sees that configuration before, and raises Trouble where it must not be.
         Raises Trouble: nothing was changed.
         """
         text = self.text(name)
@@ -62,6 +65,8 @@ class ListFiles:
             why = str(error).splitlines()[0]
             raise Trouble(f"{self.path(name)} has to be edited by hand: {why}") from None
         configuration = self._try(name, octets)
+        if allow is not None:
+            allow(configuration)
         try:
             _replace(self.path(name).resolve(), octets)
         except OSError as error:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from postward.console.options import Trouble, config_option, json_option
+from postward.console.options import Number, Trouble, config_option, json_option
 from postward.printable import printable
 
 if TYPE_CHECKING:
     from postward.daemon.configuration import Configuration
+    from postward.list_value import Meaning
     from postward.lists import CompiledList
     from postward.tools import Entry
 
@@ -45,7 +46,7 @@ def lists() -> None:
 @click.option(
     "--expires", default="", help="The last day, 2027-01-31, or in how many days or weeks: 30d, 4w."
 )
-@click.option("--score", type=click.FloatRange(-1000, 1000), help="What it weighs, for rules that ask.")
+@click.option("--score", type=Number(-1000, 1000), help="What it weighs, for rules that ask.")
 @click.option("--whole", is_flag=True, help="Your word that a whole provider is meant.")
 @no_reload
 @config_option
@@ -98,9 +99,14 @@ def add(
 
     with changing(directory) as files:
         _known(directory, name)
-        configuration = files.change(name, edit)
+        configuration = files.change(
+            name, edit, None if whole else lambda then: _not_whole(name, meant, then)
+        )
         doors = _taken_over(configuration, no_reload)
     _told(as_json, {"list": name, "file": str(files.path(name)), "added": members, "reloaded": doors})
+    if meant.kind == "asn" and not configuration.settings.networks.asn_file:
+        warning = "it matches nothing until networks: asn_file in postward.yml names a database of AS numbers"
+        click.echo(f"warning: {name}: {value.strip()}: {warning}", err=True)
     for doubt in configuration.rules.doubts:
         if doubt.mark.file.endswith(f"/lists/{name}.yml"):
             click.echo(f"warning: {name}: {printable(doubt.text, 2000)}", err=True)
@@ -259,6 +265,21 @@ def _no_such_list(name: str, names: set[str]) -> None:
         f"there is no list {name}{did_you_mean(name, sorted(names))}",
         "for a new one write lists/NAME.yml with the line entries: [] and a rule that uses it",
     )
+
+
+def _not_whole(name: str, meant: "Meaning", then: "Configuration") -> None:
+    """Raises Trouble where a rule would refuse a whole provider by this entry."""
+    from postward.list_value import is_wide
+    from postward.rules.doubts import refusing_lists
+
+    every = (*then.rules.rules, *(rule for override in then.rules.overrides for rule in override.rules))
+    rule = refusing_lists(every).get(name)
+    if rule is not None and is_wide(meant):
+        whom = f"every server of AS{meant.key}" if meant.kind == "asn" else f"all of {meant.key}"
+        raise Trouble(
+            f"the rule {rule} would refuse {whom}: a whole provider, with all its honest customers",
+            "nothing was changed; add --whole if that is meant, or take a /16 (IPv6: /32) at the most",
+        )
 
 
 def _meaning(value: str) -> object:

@@ -1,5 +1,6 @@
 """What the commands share: where the configuration is, and how they say that they cannot go on."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,20 @@ class Trouble(click.ClickException):
             click.echo(f"postward: {printable(line, 2000)}", err=True)
         if self.hint:
             click.echo(f"  {printable(self.hint, 2000)}", err=True)
+
+
+class Number(click.FloatRange):
+    """A number from `min` to `max`; `nan`, which is beyond no bound, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(
+                f"{value!r} is no number; write one from {self.min:g} to {self.max:g}, such as 2.5",
+                param,
+                ctx,
+            )
+        return number
 
 
 def config_option(function: F) -> F:

@@ -1,6 +1,6 @@
 """What may stand in a configuration and yet is surely not meant: said as a warning, never refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from postward.rules.errors import Problem
 from postward.rules.reader import Value
@@ -36,21 +36,26 @@ def about_thresholds(numbers: Numbers, given: Places) -> list[Problem]:
     return doubts
 
 
-def about_whole_providers(rules: Sequence[Rule], wide: Mapping[str, Sequence[Value]]) -> list[Problem]:
+def about_whole_providers(rules: Iterable[Rule], wide: Mapping[str, Sequence[Value]]) -> list[Problem]:
     """Doubts about entries that shut out a whole provider; `wide`: those of each list without `whole`.
 
     Thousands of customers of one provider are not one sender: who refuses them all should have said so.
     """
-    refusing: dict[str, str] = {}
-    for rule in rules:
-        if rule.then.word == "reject" and rule.mode is not Mode.OFF and "client_address" in rule.check.needs:
-            for name in getattr(rule.check, "lists", ()):
-                refusing.setdefault(name, rule.name)
     return [
         value.problem(
             f"the rule {rule} refuses a whole provider by this entry; "
             "write whole: true if that is meant, or a smaller network"
         )
-        for name, rule in refusing.items()
+        for name, rule in refusing_lists(rules).items()
         for value in wide.get(name, ())
     ]
+
+
+def refusing_lists(rules: Iterable[Rule]) -> dict[str, str]:
+    """The lists by which clients are refused, each with the first rule that does so."""
+    refusing: dict[str, str] = {}
+    for rule in rules:
+        if rule.then.word == "reject" and rule.mode is not Mode.OFF and "client_address" in rule.check.needs:
+            for name in getattr(rule.check, "lists", ()):
+                refusing.setdefault(name, rule.name)
+    return refusing

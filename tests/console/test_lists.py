@@ -71,14 +71,14 @@ def test_an_entry_is_added_and_nothing_else_is_touched(etc: Path) -> None:
 
 @pytest.mark.parametrize(("expires", "days"), [("1d", 1), ("30d", 30), ("4w", 28)])
 def test_an_entry_for_some_days(etc: Path, expires: str, days: int) -> None:
-    added = _json(etc, "add", "bad", "AS64500", "--expires", expires)["added"]
+    added = _json(etc, "add", "bad", "new.example", "--expires", expires)["added"]
     last = time.strftime("%Y-%m-%d", time.gmtime(time.time() + days * 86_400))
     assert added["expires"] == last
     assert f"expires: {last}}}" in _bad(etc)
 
 
 def test_an_entry_up_to_a_day(etc: Path) -> None:
-    _list(etc, "add", "bad", "AS64500", "--expires", "2199-01-31")
+    _list(etc, "add", "bad", "new.example", "--expires", "2199-01-31")
     assert "expires: 2199-01-31}" in _bad(etc)
 
 
@@ -170,14 +170,12 @@ def test_a_list_that_is_wrong_itself_is_not_touched(etc: Path, text: str) -> Non
     assert f"{etc}/lists/bad.yml:" in _refused(etc, "add", "bad", "new.example")
 
 
-def test_a_whole_provider_is_warned_of_where_a_rule_refuses(etc: Path) -> None:
-    result = postward("list", "add", "bad", "AS64500", "--config", str(etc))
+def test_a_whole_provider_that_stands_there_without_a_word_is_warned_of(etc: Path) -> None:
+    (etc / "lists/bad.yml").write_text(BAD + "  - AS64500\n")
+    result = postward("list", "add", "bad", "new.example", "--config", str(etc))
     assert result.exit_code == 0
     assert "warning: bad: the rule deny-client refuses a whole provider" in result.stderr
     assert "write whole: true" in result.stderr
-    result = postward("list", "add", "bad", "AS64501", "--whole", "--config", str(etc))
-    assert "AS64501, added: " in _bad(etc)
-    assert _bad(etc).endswith("whole: true}\n")
 
 
 def test_an_entry_is_removed_however_it_is_written(etc: Path) -> None:
@@ -298,3 +296,52 @@ def test_each_command_shows_an_example(command: str) -> None:
     said = postward("list", command, "--help").output
     assert "Example" in said
     assert f"postward list {command}" in said
+
+
+WHOLE = ["AS15169", "0.0.0.0/0", "::/0", "10.0.0.0/15"]
+
+
+@pytest.mark.parametrize("value", WHOLE)
+def test_a_whole_provider_is_refused_without_a_word_for_it(etc: Path, value: str) -> None:
+    said = _refused(etc, "add", "bad", value)
+    assert "the rule deny-client would refuse" in said
+    assert value in said
+    assert "--whole" in said
+    assert "nothing was changed" in said
+
+
+@pytest.mark.parametrize("value", WHOLE)
+def test_a_whole_provider_is_refused_by_the_admin_s_word(etc: Path, value: str) -> None:
+    _list(etc, "add", "bad", value, "--whole")
+    assert f"value: {value}, added: " in _bad(etc).replace('"', "")
+    assert _bad(etc).endswith("whole: true}\n")
+
+
+def test_where_nothing_is_refused_a_whole_provider_may_stand(etc: Path) -> None:
+    _list(etc, "add", "hosting", "10.0.0.0/8")
+
+
+def test_an_override_that_refuses_counts_too(etc: Path) -> None:
+    rules = RULES.replace("then: reject", "then: {score: 3}")
+    rules += "overrides: [{for: {login: alice}, rules: {deny-client: {then: reject}}}]\n"
+    (etc / "rules.d/site.yml").write_text(rules)
+    assert "--whole" in _refused(etc, "add", "bad", "AS15169")
+
+
+def test_an_as_number_without_a_database_is_warned_of(etc: Path) -> None:
+    result = postward("list", "add", "hosting", "AS64500", "--config", str(etc))
+    assert result.exit_code == 0
+    assert "warning: hosting: AS64500: it matches nothing until networks: asn_file" in result.stderr
+
+
+def test_an_as_number_with_a_database_is_not(tmp_path: Path) -> None:
+    (tmp_path / "asn.csv").write_text("network,asn,name,country\n192.0.2.0/24,64500,Example,NL\n")
+    etc = make(tmp_path, settings=f"networks: {{asn_file: {tmp_path}/asn.csv}}")
+    result = postward("list", "add", "hosting", "AS64500", "--config", str(etc))
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_score_is_a_number(etc: Path) -> None:
+    result = postward("list", "add", "bad", "new.example", "--score", "nan", "--config", str(etc))
+    assert result.exit_code == 2
+    assert "write one from -1000 to 1000" in result.stderr
