@@ -20,6 +20,8 @@ from lab.patience import listens, until
 
 DOORS = ("policyd", "milter")
 CHECKOUT = Path(__file__).resolve().parents[2]
+POSTWARD = (sys.executable, "-c", "from postward.console.main import main; main()")
+"""The `postward` command of this very interpreter."""
 
 
 class DaemonDied(RuntimeError):
@@ -30,7 +32,8 @@ class Daemons:
     """policyd and milter below `home`, with the configuration in `home`/etc.
 
     `rules`: file name -> content of `rules.d` (plain values or YAML text); `lists`: name -> entries,
-    each a value or a mapping; `settings`: sections laid over the generated `postward.yml`.
+    each a value or a mapping; `settings`: sections laid over the generated `postward.yml`. `program`:
+    what stands for the `postward` command; `environment`: variables beside our own.
     """
 
     def __init__(
@@ -43,11 +46,15 @@ class Daemons:
         own_domains: Sequence[str] = ("example.org",),
         doors: Sequence[str] = DOORS,
         settings: Mapping[str, Any] | None = None,
+        program: Sequence[str] = POSTWARD,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
         self.doors = tuple(doors)
         self.config = home / "etc"
         self._dns = dns
+        self._program = tuple(program)
+        self._environment = {**os.environ, **(environment or {})}
         self._own_domains = list(own_domains)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self.configure(rules=rules or {}, lists=lists or {}, settings=settings or {})
@@ -108,20 +115,16 @@ class Daemons:
         for door in doors or self.doors:
             with self.log_path(door).open("ab") as log:
                 self._children[door] = subprocess.Popen(
-                    [*self.command_line(), door, "--config", str(self.config)],
+                    [*self._program, door, "--config", str(self.config)],
                     stdout=log,
                     stderr=log,
                     cwd=self.home,
+                    env=self._environment,
                     start_new_session=True,
                 )
         for door in doors or self.doors:
             until(lambda door=door: self._ready(door), f"{door} listening", within=20)  # type: ignore[misc]
         return self
-
-    @staticmethod
-    def command_line() -> list[str]:
-        """The `postward` command of this very interpreter."""
-        return [sys.executable, "-c", "from postward.console.main import main; main()"]
 
     def _ready(self, door: str) -> bool:
         code = self._children[door].poll()
@@ -187,7 +190,8 @@ class Daemons:
     def postward(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a `postward` command on this configuration (`--config` is added)."""
         return subprocess.run(
-            [*self.command_line(), *arguments, "--config", str(self.config)],
+            [*self._program, *arguments, "--config", str(self.config)],
+            env=self._environment,
             capture_output=True,
             text=True,
             check=False,

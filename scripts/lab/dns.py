@@ -129,6 +129,12 @@ class _Server:
             raise RuntimeError(f"{self._name} does not start:\n" + "\n".join(words))
         return listens(("127.0.0.1", self.port))
 
+    @property
+    def pid(self) -> int:
+        """Its process id while it runs."""
+        assert self._child is not None
+        return self._child.pid
+
     def stop(self) -> None:
         """Stop it; safe to call twice."""
         if self._child is not None:
@@ -153,10 +159,14 @@ class Dns(_Server):
     def __init__(self, home: Path, zone: str, *, broken: tuple[str, ...] = (), port: int = 0) -> None:
         port = port or free_port()
         home.mkdir(parents=True, exist_ok=True)
-        (home / "root.zone").write_text(_HEAD + zone)
         configuration = _CONFIGURATION.format(port=port, home=home)
         configuration += "".join(_BROKEN.format(zone=name) for name in broken)
         super().__init__(home, port, configuration)
+        self.write(zone)
+
+    def write(self, zone: str) -> None:
+        """Put this zone in place of the present one; it is served from the next start on."""
+        (self.home / "root.zone").write_text(_HEAD + zone)
 
 
 class Unbound(_Server):
