@@ -2,13 +2,15 @@
 
 import json
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from postward.console.options import Trouble, config_option, json_option
+from postward.console.options import Number, Trouble, config_option, json_option
+from postward.console.rating_note import networks_of, note
 from postward.console.store import on_store, settings_in, when, who
 from postward.printable import printable
 
@@ -17,7 +19,18 @@ if TYPE_CHECKING:
     from postward.state import Rating, RatingChange, Store
 
 MOST_ROWS = 1_000_000
-reason_option = click.option("--reason", required=True, help="Why; it is kept with the rating.")
+_TOLD = 20  # ratings of an imported file, one line each
+
+
+def _given(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter('say why, such as --reason "their abuse desk does not answer"')
+    return value.strip()
+
+
+reason_option = click.option(
+    "--reason", required=True, callback=_given, help="Why; it is kept with the rating."
+)
 
 
 @click.group()
@@ -71,7 +84,7 @@ def show(what: tuple[str, ...], worst: int | None, directory: Path, as_json: boo
 # A negative number looks like an option.
 @rating.command("set", context_settings={"ignore_unknown_options": True})
 @click.argument("key")
-@click.argument("points", type=click.FloatRange(-100, 100))
+@click.argument("points", type=Number(-100, 100))
 @reason_option
 @config_option
 @json_option
@@ -94,6 +107,9 @@ def set_(key: str, points: float, reason: str, directory: Path, as_json: bool) -
         click.echo(json.dumps(asdict(after), indent=2))
     else:
         click.echo(f"{printable(one, 300)}: {after.points:.2f} until it is cleared ({_was(before)})")
+
+
+rating.add_command(note)
 
 
 @rating.command()
@@ -152,7 +168,8 @@ def import_(file: Path, directory: Path) -> None:
     """Take over the ratings in FILE: JSON lines as `export` writes them, or a YAML list (*.yml).
 
     What a person set is set again. Of the others those are taken that are not rated here yet. If
-    anything in the file is wrong, nothing is taken.
+    anything in the file is wrong, nothing is taken. The first 20 that change, or that are kept as
+    they are here, are shown, and how many there were of each.
 
     \b
     Example:
@@ -165,10 +182,14 @@ def import_(file: Path, directory: Path) -> None:
     except BadFile as bad:
         raise Trouble(str(bad), "nothing was taken; mend the file") from None
     told = on_store(settings_in(directory), "ratings", lambda store: take(store, entries, by=who()))
-    for key, what in told:
-        click.echo(f"{printable(key, 300)}: {what}")
-    taken = sum(not what.startswith(("kept", "unchanged")) for _, what in told)
-    click.echo(f"{taken} of {len(entries)} ratings taken", err=True)
+    differ = [each for each in told if each.became != "unchanged"]
+    for each in differ[:_TOLD]:
+        click.echo(f"{printable(each.key, 300)}: {each.text}")
+    if len(differ) > _TOLD:
+        click.echo(f"and {len(differ) - _TOLD} more")
+    counts = Counter(each.became for each in told)
+    numbers = ", ".join(f"{counts[name]} {name}" for name in ("taken", "kept", "unchanged"))
+    click.echo(f"{len(told)} ratings: {numbers}", err=True)
 
 
 def _key(text: str) -> str:
@@ -184,17 +205,13 @@ def _keys(text: str, settings: "Settings") -> tuple[str, ...]:
     """All keys that `text` stands for; of an address also that of its autonomous system."""
     from postward.derive.rating_key import BadKey, key_of_asn, keys_about
     from postward.network import address_of
-    from postward.networks.database import open_networks
-    from postward.tools import NoNetworks
 
     try:
         keys = keys_about(text)
     except BadKey as bad:
         raise Trouble(str(bad)) from None
-    address, files = address_of(text.strip()), settings.networks.asn_file
-    if address is None or not files:
-        return keys
-    network = open_networks(files, NoNetworks()).find(address)
+    address = address_of(text.strip())
+    network = networks_of(settings).find(address) if address is not None else None
     return (*keys, key_of_asn(network.asn)) if network is not None else keys
 
 

@@ -1,5 +1,6 @@
 """Ratings in a file: read with everything that is wrong in it told at once, then taken over."""
 
+import asyncio
 import json
 import time
 from math import isfinite
@@ -11,12 +12,13 @@ from postward.rules.document import read
 from postward.rules.errors import ConfigErrors
 
 if TYPE_CHECKING:
-    from postward.state import Store
+    from postward.state import Rating, Store
 
 MAX_OCTETS = 200_000_000
 _MOST = 100.0  # points, either way
 _MOST_EVENTS = 20  # that a record is told in: rules ask for few before it counts
 _TOLD = 20  # problems
+_AT_ONCE = 500  # ratings that are written together
 _FIELDS = {"key", "points", "samples", "updated", "reason", "pinned"}
 
 
@@ -101,24 +103,35 @@ def _number(row: dict[str, Any], name: str, least: float, most: float) -> float:
     return float(value)
 
 
-async def take(store: "Store", entries: list[Entry], *, by: str) -> list[tuple[str, str]]:
-    """Take the ratings over; what became of each key. Raises StoreDown."""
-    told = []
-    for each in entries:
-        now = time.time()
-        (here,) = await store.ratings.read((each.key,), now=now)
-        if each.pinned:
-            if here is not None and here.pinned and (here.points, here.reason) == (each.points, each.reason):
-                told.append((each.key, "unchanged"))
-                continue
-            await store.ratings.set(each.key, each.points, now=now, by=by, reason=each.reason)
-            before = "was not rated" if here is None else f"was {here.points:.2f}"
-            told.append((each.key, f"{each.points:.2f} until it is cleared ({before})"))
-        elif here is not None:
-            told.append((each.key, f"kept at {here.points:.2f}"))
-        else:
-            events = max(1, min(round(each.samples), _MOST_EVENTS))
-            for _ in range(events):
-                store.ratings.note((each.key,), each.points / events, now=now, reason=each.reason)
-            told.append((each.key, f"{each.points:.2f}"))
+class Told(NamedTuple):
+    """What became of the rating of `key`: `taken`, `kept` as it is here, or `unchanged`; and in words."""
+
+    key: str
+    became: str
+    text: str
+
+
+async def take(store: "Store", entries: list[Entry], *, by: str) -> list[Told]:
+    """Take the ratings over; what became of each. Raises StoreDown."""
+    told: list[Told] = []
+    for start in range(0, len(entries), _AT_ONCE):
+        some, now = entries[start : start + _AT_ONCE], time.time()
+        here = await store.ratings.read(tuple(each.key for each in some), now=now)
+        # Together, so that the disk is waited for once.
+        told += await asyncio.gather(*(_take(store, *pair, now, by) for pair in zip(some, here, strict=True)))
     return told
+
+
+async def _take(store: "Store", each: Entry, here: "Rating | None", now: float, by: str) -> Told:
+    if each.pinned:
+        if here is not None and here.pinned and (here.points, here.reason) == (each.points, each.reason):
+            return Told(each.key, "unchanged", "unchanged")
+        await store.ratings.set(each.key, each.points, now=now, by=by, reason=each.reason)
+        before = "was not rated" if here is None else f"was {here.points:.2f}"
+        return Told(each.key, "taken", f"{each.points:.2f} until it is cleared ({before})")
+    if here is not None:
+        return Told(each.key, "kept", f"kept at {here.points:.2f}")
+    events = max(1, min(round(each.samples), _MOST_EVENTS))
+    for _ in range(events):
+        store.ratings.note((each.key,), each.points / events, now=now, reason=each.reason)
+    return Told(each.key, "taken", f"{each.points:.2f}")

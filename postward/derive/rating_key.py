@@ -1,7 +1,8 @@
 """How the keys of ratings are spelled: `client:192.0.2.7`, `network:192.0.2.0/24`, `host:example.org` ...
 
 One place for who notes, who reads and who is asked at the keyboard: a key that is written otherwise
-would never be found.
+would never be found. A client of IPv6 is its /64 (`client:2001:db8::/64`), because it can change its
+address in there with each connection.
 """
 
 import ipaddress
@@ -10,7 +11,7 @@ from functools import lru_cache
 from postward.address import normal_domain
 from postward.derive.orgdomain import org_domain
 from postward.mail import IPAddress
-from postward.network import address_of, cidr_of
+from postward.network import address_of, cidr_of, holder_of
 
 KINDS = ("client", "network", "asn", "host", "domain", "login")
 MAX_LOGIN = 255
@@ -24,7 +25,7 @@ class BadKey(ValueError):
 @lru_cache(maxsize=8192)
 def keys_of_address(address: IPAddress) -> tuple[str, str]:
     """The keys of a client and of its /24 or /64."""
-    return f"client:{address}", f"network:{cidr_of(address)}"
+    return f"client:{holder_of(address)}", f"network:{cidr_of(address)}"
 
 
 def key_of_asn(asn: int) -> str:
@@ -55,10 +56,7 @@ def read_key(text: str) -> str:
     what = what.strip()
     match kind:
         case "client":
-            address = address_of(what)
-            if address is None:
-                raise BadKey(f"{what!r} is no address; write client:192.0.2.7")
-            return keys_of_address(address)[0]
+            return _client(what)
         case "network":
             return _network(what)
         case "asn":
@@ -76,7 +74,8 @@ def read_key(text: str) -> str:
 def keys_about(text: str) -> tuple[str, ...]:
     """The keys that a person may mean: a key itself, an address, a login or a domain. Raises BadKey.
 
-    An address stands for its network too, a domain for host and sender alike.
+    An address stands for its network too, a domain for host and sender alike, a host's or subdomain's
+    name for the organization that is rated.
     """
     text = text.strip()
     address = address_of(text)
@@ -84,13 +83,41 @@ def keys_about(text: str) -> tuple[str, ...]:
         return keys_of_address(address)
     if text.partition(":")[0] in KINDS and ":" in text:
         return (read_key(text),)
-    if "@" in text:
-        return read_key(f"login:{text}"), _domain("domain", text.rpartition("@")[2])
     if "/" in text:
         return (_network(text),)
-    if "." in text:
-        return _domain("host", text), _domain("domain", text)
-    raise BadKey(f"{text!r} is no key, address or domain; write 192.0.2.7, example.org or {_such_as('')}")
+    local, at, domain = text.rpartition("@")
+    org = _organization(domain)
+    if at and org and local:
+        return read_key(f"login:{text}"), key_of_domain(org)
+    if not at and org and "." in domain:
+        return key_of_host(org), key_of_domain(org)
+    raise BadKey(
+        f"{text!r} is no key, address or domain; write 192.0.2.7, example.org, alice@example.org "
+        f"or {_such_as('')}"
+    )
+
+
+def keys_of_sender(text: str) -> tuple[str, ...]:
+    """The key of a sender's domain that a person or a tool wrote. Raises BadKey."""
+    org = _organization(text.strip())
+    if not org or "." not in text:
+        raise BadKey(f"{text!r} is no key, address or domain; write 192.0.2.7, example.org or {_such_as('')}")
+    return (key_of_domain(org),)
+
+
+def _organization(text: str) -> str:
+    """The organizational domain of a name, empty where it is none."""
+    domain = normal_domain(text)
+    return org_domain(domain) if domain is not None and not domain.startswith("[") else ""
+
+
+def _client(what: str) -> str:
+    address = address_of(what)
+    if address is None and ":" in what and what.endswith("/64"):
+        return _network(what).replace("network:", "client:", 1)
+    if address is None:
+        raise BadKey(f"{what!r} is no address; write client:192.0.2.7")
+    return keys_of_address(address)[0]
 
 
 def _network(what: str) -> str:
@@ -105,11 +132,10 @@ def _network(what: str) -> str:
 
 
 def _domain(kind: str, what: str) -> str:
-    domain = normal_domain(what)
-    if domain is None or domain.startswith("["):
+    org = _organization(what)
+    if not org:
         raise BadKey(f"{what!r} is no domain name; write {kind}:example.org")
-    org = org_domain(domain)
-    if org != domain:
+    if org != normal_domain(what):
         raise BadKey(f"whole organizations are rated; write {kind}:{org}")
     return f"{kind}:{org}"
 

@@ -116,6 +116,12 @@ def test_a_reason_must_be_given(word: str, etc: str) -> None:
         (("set", "192.0.2.7", "-8", "--reason", "x"), "such as client:192.0.2.7"),
         (("clear", "host:mx.example.org", "--reason", "x"), "write host:example.org"),
         (("show", "nonsense"), "is no key, address or domain"),
+        (("show", "nonsense@@"), "write 192.0.2.7, example.org, alice@example.org or client:"),
+        (("set", CLIENT, "nan", "--reason", "x"), "write one from -100 to 100"),
+        (("set", CLIENT, "inf", "--reason", "x"), "-100<=x<=100"),
+        (("set", CLIENT, "-inf", "--reason", "x"), "-100<=x<=100"),
+        (("set", CLIENT, "-8", "--reason", ""), "say why, such as"),
+        (("clear", CLIENT, "--reason", "  "), "say why, such as"),
         (("set", CLIENT, "101", "--reason", "x"), "-100<=x<=100"),
         (("show", CLIENT, "--worst", "3"), "not both"),
     ],
@@ -156,8 +162,19 @@ def test_taking_over_again_changes_nothing(tmp_path: Path, etc: str) -> None:
     file = tmp_path / "ratings.jsonl"
     postward("rating", "export", str(file), "--config", etc)
     result = postward("rating", "import", str(file), "--config", etc)
-    assert sorted(result.stdout.splitlines()) == [f"{CLIENT}: kept at -7.00", f"{NETWORK}: unchanged"]
-    assert "0 of 2 ratings taken" in result.stderr
+    assert result.stdout.splitlines() == [f"{CLIENT}: kept at -7.00"]
+    assert result.stderr == "2 ratings: 0 taken, 1 kept, 1 unchanged\n"
+
+
+def test_of_a_large_file_the_first_are_shown_and_all_counted(tmp_path: Path, etc: str) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text("".join(f'{{"key": "asn:{n}", "points": -1, "reason": "x"}}\n' for n in range(1, 1201)))
+    result = postward("rating", "import", str(file), "--config", etc)
+    assert len(result.stdout.splitlines()) == 21
+    assert result.stdout.endswith("and 1180 more\n")
+    assert result.stderr == "1200 ratings: 1200 taken, 0 kept, 0 unchanged\n"
+    assert (rated := read(tmp_path, "asn:1200"))
+    assert rated.points == -1
 
 
 def test_a_person_may_write_yaml(tmp_path: Path, etc: str) -> None:

@@ -57,6 +57,8 @@ def test_a_bad_key_is_answered_with_what_to_write(text: str, hint: str) -> None:
         ("192.0.2.0/24", ("network:192.0.2.0/24",)),
         ("example.org", ("host:example.org", "domain:example.org")),
         ("alice@example.org", ("login:alice@example.org", "domain:example.org")),
+        ("alice@mail.example.org", ("login:alice@mail.example.org", "domain:example.org")),
+        ("mx.example.org", ("host:example.org", "domain:example.org")),
         ("asn:64500", ("asn:64500",)),
     ],
 )
@@ -64,7 +66,9 @@ def test_what_a_person_may_mean(text: str, keys: tuple[str, ...]) -> None:
     assert keys_about(text) == keys
 
 
-@pytest.mark.parametrize("text", ["", "alice", "client:x", "a@b@", "1.2.3.4.5/99"])
+@pytest.mark.parametrize(
+    "text", ["", "alice", "client:x", "a@b@", "@", "@example.org", "nonsense@@", "1.2.3.4.5/99"]
+)
 def test_what_nobody_can_mean_is_refused(text: str) -> None:
     with pytest.raises(BadKey):
         keys_about(text)
