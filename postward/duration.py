@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_MOST_DIGITS = 9
 _PATTERN = r"^[0-9]{1,9}[smhdw]$"
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])\Z")
 
@@ -19,6 +20,8 @@ def whole_seconds(value: Any) -> Any:
         return value
     match = _DURATION.match(value)
     if match is None:
+        if len(value) > _MOST_DIGITS and value[:-1].isdecimal() and value[-1] in UNITS:
+            raise ValueError(f"too long; at most {_MOST_DIGITS} digits and a unit, such as 36500d")
         raise ValueError("must be a duration such as 300, 300s, 5m, 12h or 35d")
     return int(match[1]) * UNITS[match[2]]
 

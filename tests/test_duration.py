@@ -17,9 +17,13 @@ def test_what_is_no_text_stays_as_it_is(value: object) -> None:
     assert whole_seconds(value) is value
 
 
-@pytest.mark.parametrize(
-    "text", ["", "300", "m", "1.5h", "-5m", "5 m", "5M", "5min", "5m\n", "\u0665m", "1" * 10 + "s"]
-)
+@pytest.mark.parametrize("text", ["", "300", "m", "1.5h", "-5m", "5 m", "5M", "5min", "5m\n", "\u0665m"])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a duration such as"):
+        whole_seconds(text)
+
+
+@pytest.mark.parametrize("text", ["1" * 10 + "s", "99999999999999d"])
+def test_what_is_too_long_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match="too long; at most"):
         whole_seconds(text)

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from postward.daemon.config import Settings
     from postward.dnslists.definition import Definition
     from postward.dnslists.selftest import Result
+    from postward.dnslists.statistics import State
 
 _NUMBERS = ("queries", "hits", "unique", "agreed", "disagreed", "refused", "unsure")
 _NOT_ON = "not switched on in postward.yml"
+_SILENT = "no answer to its first test; it is tested again"
 
 
 @click.group("dns-lists", invoke_without_command=True)
@@ -106,7 +108,7 @@ def _rows(settings: "Settings") -> list[dict[str, Any]]:
                 "list": name,
                 "switched_on": name in on,
                 "state": "on" if name in on and state.on else "off",
-                "why": state.why if name in on else _NOT_ON,
+                "why": _why(state) if name in on else _NOT_ON,
                 "since": state.since,
                 "tested": state.tested,
                 **asdict(state.counts),
@@ -114,6 +116,13 @@ def _rows(settings: "Settings") -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _why(state: "State") -> str:
+    """Silence at the first test is no verdict yet: it is tested again in a moment."""
+    from postward.dnslists.statistics import NOT_TESTED
+
+    return _SILENT if state.tested and state.why == NOT_TESTED else state.why
 
 
 def _doubts(settings: "Settings") -> Iterable[str]:
@@ -136,7 +145,7 @@ def _chosen(settings: "Settings", name: str | None) -> "Sequence[Definition]":
     if section is not None:
         return (section.definition(name),)
     if name not in shipped():
-        near = did_you_mean(name, [*shipped(), *settings.dns_lists])
+        near = did_you_mean(name, sorted({*shipped(), *settings.dns_lists}))
         raise Trouble(f"there is no DNS list {name}{near}")
     try:
         return (ListSection.model_validate({**shipped()[name], "on": True}).definition(name),)

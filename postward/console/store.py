@@ -75,7 +75,9 @@ def _look_at(path: Path) -> None:
     """Raises Trouble where there is no store, or not for this user: SQLite would not say why."""
     try:
         with path.open("rb+"):
-            if not os.access(path.parent, os.W_OK | os.X_OK):  # its write-ahead log lies beside it
+            if not os.access(
+                path.parent, os.W_OK | os.X_OK, effective_ids=True
+            ):  # its write-ahead log lies beside it
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except FileNotFoundError:
         raise Trouble(f"there is no store at {path} yet", "the daemons make it when they start") from None

@@ -16,6 +16,7 @@ _log = logging.getLogger("postward.dnslists")
 MAX_OCTETS = 1_000_000
 MAX_TEXT = 500
 _MAX_COUNT = 2**53
+NOT_TESTED = "not tested yet"
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class State:
     """How a list is. `since`, `tested`: seconds of the wall clock, 0 for never; `why` it is off."""
 
     on: bool = False
-    why: str = "not tested yet"
+    why: str = NOT_TESTED
     since: float = 0.0
     tested: float = 0.0
     alarmed: bool = False

@@ -70,6 +70,12 @@ def test_json_for_programs(etc: str) -> None:
     assert not rows["spamhaus-zen"]["switched_on"]
 
 
+def test_a_list_that_did_not_answer_its_first_test_was_tested(tmp_path: Path, etc: str) -> None:
+    save(tmp_path / "state.db-dns-lists.json", {"ours": State(tested=1_795_000_000.0)})
+    rows = {row["list"]: row for row in json.loads(postward("dns-lists", "--json", "--config", etc).output)}
+    assert rows["ours"]["why"] == "no answer to its first test; it is tested again"
+
+
 def test_a_test_shows_each_step(answering: str) -> None:
     result = postward("dns-lists", "test", "ours", "--config", answering)
     assert result.exit_code == 0, result.output
@@ -105,6 +111,11 @@ def test_a_name_that_is_none(etc: str) -> None:
     result = postward("dns-lists", "test", "our", "--config", etc)
     assert result.exit_code == 1
     assert "there is no DNS list our; did you mean ours?" in result.output
+
+
+def test_no_name_is_told_twice(etc: str) -> None:
+    said = postward("dns-lists", "test", "nosuch", "--config", etc).stderr
+    assert said.count("ours") == said.count("mailspike") == 1
 
 
 def test_without_a_list_there_is_nothing_to_test(tmp_path: Path) -> None:
