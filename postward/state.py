@@ -15,6 +15,10 @@ class StoreDown(Exception):
     """The store did not answer in time or could not: the rule's `unsure` outcome follows."""
 
 
+class TooManyWords(StoreDown):
+    """No room for one more word of a person's: first some must be forgotten."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meeting:
     """What greylisting knows of a triplet. `passed`: it may come in; `wait`: seconds until it may."""
@@ -149,10 +153,12 @@ class Ratings(Protocol):
 class Ticket:
     """A sender domain that waits for a person. `verdict`: waiting | approved | denied.
 
+    The verdict is about the whole domain; what a person says of a client or network is a `Word` alone.
     `evidence`: the rules that hit. `knock`: who knocked first (client, helo, ptr, sender, recipient
     ...). `card`: what was found out since, name -> text; empty until the look-ups have ended.
     `clients`: addresses that tried, at most 16, first ones first. `reminded`: how many reminders went
-    out. `decided`: when, 0.0 while it waits.
+    out, by way (mail, webhook). `decided`: when, 0.0 while it waits. `until`: when the verdict ends
+    and the domain waits anew, None for never.
     """
 
     id: str
@@ -167,13 +173,17 @@ class Ticket:
     knock: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, str] = field(default_factory=dict)
     clients: tuple[str, ...] = ()
-    reminded: int = 0
+    reminded: Mapping[str, int] = field(default_factory=dict)
     decided: float = 0.0
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A person's remembered word. `kind`: domain | address | network | client; `value` accordingly."""
+    """A person's remembered word. `kind`: domain | address | network | client; `value` accordingly.
+
+    `ticket`: the id of the ticket that it was said about, if any.
+    """
 
     kind: str
     value: str
@@ -182,17 +192,35 @@ class Word:
     note: str
     at: float
     expires: float | None = None
+    ticket: str = ""
 
 
 class Holds(Protocol):
     async def meet(self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
-        """Open a ticket for `domain` or join the one that there is. Durable before the answer."""
+        """Open a ticket for `domain` or join the one that there is. Durable before the answer.
+
+        One whose verdict has ended is opened anew, under its old id.
+        """
 
     async def find(self, ticket_or_domain: str) -> Ticket | None:
         """The ticket with this id or for this domain."""
 
-    async def decide(self, ticket_id: str, verdict: str, *, now: float, by: str, note: str) -> Ticket | None:
-        """Approve or deny; `None` when there is no such ticket. Durable before the answer."""
+    async def decide(
+        self,
+        ticket_id: str,
+        verdict: str,
+        *,
+        now: float,
+        by: str,
+        note: str,
+        until: float | None = None,
+        only_if: str | None = None,
+    ) -> Ticket | None:
+        """Approve, deny, or let it wait again. Durable before the answer.
+
+        `None` when there is no such ticket, or none whose verdict is `only_if`: of two who decide at
+        the same time one finds it decided.
+        """
 
     async def tickets(self, verdict: str | None = None, *, limit: int = 100) -> tuple[Ticket, ...]:
         """Newest first."""
@@ -200,11 +228,23 @@ class Holds(Protocol):
     async def put_card(self, ticket_id: str, card: Mapping[str, str]) -> None:
         """Write what was found out about a ticket."""
 
-    async def put_reminded(self, ticket_id: str, reminded: int) -> None:
-        """Note how many reminders went out."""
+    async def put_reminded(self, ticket_id: str, way: str, reminded: int) -> None:
+        """Note how many reminders went out by `way`."""
+
+    async def due(self, *, now: float, limit: int) -> tuple[Ticket, ...]:
+        """Waiting tickets that are to be looked at by `now`, the most overdue first; new ones are at once."""
+
+    async def put_due(self, times: Mapping[str, float]) -> None:
+        """When to look at each ticket again: id -> wall clock."""
+
+    async def put_all_due(self) -> None:
+        """Look at all that wait once more."""
 
     async def say(self, word: Word) -> None:
-        """Remember a person's word, in place of an earlier one about the same. Durable before the answer."""
+        """Remember a person's word, in place of an earlier one about the same. Durable before the answer.
+
+        Raises TooManyWords.
+        """
 
     async def unsay(self, kind: str, value: str) -> bool:
         """Forget a word; False when there was none. Durable before the answer."""

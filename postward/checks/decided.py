@@ -7,14 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from postward.checks import Cost
-from postward.derive.responsible import FACTS, domain_of
+from postward.derive.persons_word import NEEDS, persons_word
 from postward.finding import CLEAR, Finding, Hit, Unsure
 from postward.mail import Mail
-from postward.network import cidr_of
-from postward.state import StoreDown, Word
 from postward.tools import Tools
-
-_NEEDS = FACTS | {"client_address"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +36,10 @@ class Decided:
 
     @property
     def needs(self) -> frozenset[str]:
-        return _NEEDS
+        return NEEDS
 
     async def look(self, mail: Mail, tools: Tools) -> Finding:
-        found = await tools.once("word", lambda: _word(mail, tools))
+        found = await persons_word(mail, tools)
         if found is None:
             return CLEAR
         if isinstance(found, Unsure):
@@ -52,23 +48,3 @@ class Decided:
         if found.verdict != self.verdict:
             return CLEAR
         return Hit(found.verdict, detail, {"kind": found.kind, "value": found.value})
-
-
-async def _word(mail: Mail, tools: Tools) -> Word | Unsure | None:
-    """The narrowest word that holds now."""
-    keys = []
-    if mail.sender.text:
-        keys.append(("address", mail.sender.text.lower()))
-    client = mail.client_address
-    if client is not None:
-        keys.append(("client", str(client)))
-    domain = domain_of(mail)
-    if domain:
-        keys.append(("domain", domain))
-    if client is not None:
-        keys.append(("network", cidr_of(client)))
-    try:
-        words = await tools.store.holds.words(tuple(keys), now=tools.clock.wall())
-    except StoreDown as error:
-        return Unsure(f"store: {error}")
-    return words[0] if words else None

@@ -9,6 +9,7 @@ from pydantic import Field
 from postward.checks import Cost, Looked
 from postward.derive import identity
 from postward.derive.responsible import FACTS, domain_of
+from postward.derive.seen_key import key_of_domain
 from postward.finding import Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.state import Sighting, StoreDown
@@ -56,7 +57,7 @@ class NewDomain:
     async def _recall(self, domain: str, mail: Mail, tools: Tools) -> Finding:
         if self.verified and await identity.domain_of(mail, tools) != domain:
             return Clear(f"{domain}, not verified")
-        found = await tools.once(f"domain {domain}", lambda: _find(domain, tools))
+        found = await tools.once(key_of_domain(domain), lambda: _find(domain, tools))
         if isinstance(found, Unsure):
             return found
         since = tools.clock.wall() - self.days * 86_400
@@ -67,6 +68,6 @@ class NewDomain:
 
 async def _find(domain: str, tools: Tools) -> Sighting | Unsure | None:
     try:
-        return await tools.store.seen.find(f"domain {domain}", now=tools.clock.wall())
+        return await tools.store.seen.find(key_of_domain(domain), now=tools.clock.wall())
     except StoreDown as error:
         return Unsure(f"store: {error}")

@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from postward.checks import Cost, Looked
+from postward.derive.seen_key import key_of_listed
 from postward.finding import CLEAR, Finding, Hit, Unsure
 from postward.mail import Mail
-from postward.network import cidr_of
+from postward.network import cidr_of, holder_of
 from postward.state import StoreDown
 from postward.tools import Tools
 
@@ -19,7 +20,7 @@ class Remembered:
     """Hit while the client stands on an automatic list, where a rule with `remember:` has put it.
 
     The lists keep themselves: an entry ends when its time is over. `network` asks for any client of
-    the same /24 or /64.
+    the same /24 or /64. A client of IPv6 counts by its /64, where it can change its address at will.
     """
 
     name: ClassVar[str] = "remembered"
@@ -46,12 +47,12 @@ class Remembered:
         address = mail.client_address
         if address is None:
             return CLEAR
-        what = str(address) if self.of == "client" else cidr_of(address)
+        what = holder_of(address) if self.of == "client" else cidr_of(address)
         return self._recall(what, tools)
 
     async def _recall(self, what: str, tools: Tools) -> Finding:
         try:
-            seen = await tools.store.seen.find(f"listed {self.list}|{what}", now=tools.clock.wall())
+            seen = await tools.store.seen.find(key_of_listed(self.list, what), now=tools.clock.wall())
         except StoreDown as error:
             return Unsure(f"store: {error}")
         if seen is None or seen.times < self.times:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST = 100_000  # tickets that are counted
+_LONGEST = 36_500 * 86_400  # a hundred years
 
 
 @click.group()
@@ -42,7 +43,7 @@ def holds() -> None:
     default="waiting",
     show_default=True,
 )
-@click.option("--limit", default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
 def list_(directory: Path, as_json: bool, verdict: str, limit: int) -> None:
     """List tickets, newest first.
 
@@ -80,9 +81,12 @@ def show(ticket: str, directory: Path, as_json: bool) -> None:
 
 def _lasts(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
     try:
-        return None if value is None else float(whole_seconds(value))
+        seconds = None if value is None else float(whole_seconds(value))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+    if seconds is not None and seconds > _LONGEST:
+        raise click.BadParameter("too long; at most 36500d")
+    return seconds
 
 
 def _deciding(name: str, verdict: str, text: str) -> click.Command:
@@ -106,14 +110,20 @@ def _deciding(name: str, verdict: str, text: str) -> click.Command:
     def command(
         ticket: str, directory: Path, as_json: bool, scope: str, lasts: float | None, note: str
     ) -> None:
-        from postward.holds.decide import NothingToName, decide
+        from postward.holds.decide import NothingToName, decide, named
+        from postward.state import TooManyWords
 
         async def work(store: "Store") -> "Ticket | None":
             found = await store.holds.find(ticket)
             if found is None:
                 return None
             now, by = time.time(), who()
-            return await decide(store, found, verdict, scope, now=now, by=by, note=note, lasts=lasts)
+            try:
+                return await decide(store, found, verdict, scope, now=now, by=by, note=note, lasts=lasts)
+            except TooManyWords as full:
+                raise Trouble(
+                    str(full), "postward holds words, and postward holds forget what is old"
+                ) from None
 
         try:
             decided = _found(_on_store(directory, work), ticket)
@@ -121,8 +131,11 @@ def _deciding(name: str, verdict: str, text: str) -> click.Command:
             raise Trouble(str(nothing), "leave the option out: the word is about the domain then") from None
         if as_json:
             _print_json(asdict(decided))
-        else:
-            click.echo(f"{printable(decided.domain)}: {verdict}")
+            return
+        for value in named(decided, scope):
+            click.echo(f"{printable(value)}: {verdict}")
+        if decided.verdict == "waiting":
+            click.echo(f"{printable(decided.domain)} goes on waiting for everybody else")
 
     return command
 
@@ -136,7 +149,7 @@ holds.add_command(_deciding("deny", "denied", "Refuse it from now on."))
 @config_option
 @json_option
 def undo(ticket: str, directory: Path, as_json: bool) -> None:
-    """Take a word back: the ticket waits again, and what was remembered with it is forgotten.
+    """Take back all that was said about a ticket: it waits again, and the words are forgotten.
 
     \b
     Example:
@@ -146,8 +159,8 @@ def undo(ticket: str, directory: Path, as_json: bool) -> None:
 
     async def work(store: "Store") -> "tuple[Ticket | None, int]":
         found = await store.holds.find(ticket)
-        if found is None or found.verdict == "waiting":
-            return found, 0
+        if found is None:
+            return None, 0
         reopened, forgotten = await take_back(store, found, now=time.time(), by=who())
         return reopened, len(forgotten)
 
@@ -162,20 +175,44 @@ def undo(ticket: str, directory: Path, as_json: bool) -> None:
 @holds.command()
 @config_option
 @json_option
-def words(directory: Path, as_json: bool) -> None:
+@click.option("--limit", type=click.IntRange(min=1), default=1_000, show_default=True)
+def words(directory: Path, as_json: bool, limit: int) -> None:
     """List what people have decided, newest first.
 
     \b
     Example:
       postward holds words
     """
-    said = _on_store(directory, lambda store: store.holds.all_words())
+    said = _on_store(directory, lambda store: store.holds.all_words(limit=limit + 1))
     if as_json:
-        _print_json([asdict(word) for word in said])
+        _print_json([asdict(word) for word in said[:limit]])
     elif said:
-        shown.list_words(said)
+        shown.list_words(said[:limit])
     else:
         click.echo("nobody has said anything")
+    if len(said) > limit:
+        click.echo(f"there are more than {limit}: use --limit", err=True)
+
+
+@holds.command()
+@click.argument("kind", type=click.Choice(["domain", "client", "network", "address"]))
+@click.argument("value")
+@config_option
+def forget(kind: str, value: str, directory: Path) -> None:
+    """Forget one word, as `postward holds words` lists it; a ticket that it had closed waits again.
+
+    \b
+    Example:
+      postward holds forget network 192.0.2.0/24
+    """
+    from postward.holds.decide import forget as forget_word
+
+    def work(store: "Store") -> Awaitable[bool]:
+        return forget_word(store, kind, value, now=time.time(), by=who())
+
+    if not _on_store(directory, work):
+        raise Trouble(f"nobody has said anything about {kind} {value}", "postward holds words")
+    click.echo(f"{kind} {printable(value)}: forgotten")
 
 
 @holds.command()

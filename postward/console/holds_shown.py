@@ -68,6 +68,8 @@ def show_ticket(ticket: "Ticket") -> None:
     _line("evidence", ticket.evidence)
     if ticket.decided:
         _line("decided", f"{when(ticket.decided)} by {ticket.decided_by}")
+    if ticket.until is not None:
+        _line("until", when(ticket.until))
     _line("note", ticket.note)
     _heading("who knocked first", any(ticket.knock.get(name) for name in _KNOCK))
     for name in _KNOCK:

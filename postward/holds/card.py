@@ -10,6 +10,7 @@ from typing import Any
 
 from postward.address import parse
 from postward.derive.iprev import iprev
+from postward.derive.rating_key import key_of_domain, keys_of_address
 from postward.derive.spf import spf
 from postward.holds.registry import CannotAsk, Registry
 from postward.mail import Mail
@@ -171,9 +172,9 @@ async def _dns_lists(subject: _Subject) -> str:
 
 
 async def _rating(subject: _Subject) -> str:
-    keys = [f"domain:{subject.domain}"]
+    keys = [key_of_domain(subject.domain)]
     if subject.client is not None:
-        keys += [f"client:{subject.client}", f"network:{cidr_of(subject.client)}"]
+        keys += keys_of_address(subject.client)
     found = await subject.tools.store.ratings.read(tuple(keys), now=subject.tools.clock.wall())
     known = [each for each in found if each is not None]
     return (

@@ -1,8 +1,8 @@
 """The clerk: looks after the tickets beside the mail, in policyd.
 
-Every two seconds it reads from the store what waits, so that a restart loses nothing: it has evidence
-cards made, people reminded, and decides what nobody decided in time. Where very many wait (a flood
-of new domains) it looks through all of them only once a minute: reading a thousand takes 30 ms.
+Every two seconds it reads from the store which tickets are due, so that a restart loses nothing: it
+has evidence cards made, people reminded, and decides what nobody decided in time. With each ticket the
+store keeps when to look at it again, so that a flood of new domains costs no more than what is done.
 """
 
 import asyncio
@@ -18,11 +18,9 @@ from postward.tools import Tools
 
 CARDS = 4
 """Cards that are made at the same time."""
-MOST_WAITING = 1_000
-"""Tickets that people are reminded of, the newest; the deadline of others holds when they knock."""
-FEW = 100
-"""Tickets that are read in every round."""
-_ALL_EVERY = 30  # rounds
+AT_ONCE = 300
+"""Tickets that are looked at in one round, and told of in one notice: reading them takes 10 ms."""
+_NEVER = 2.0**62
 _PAUSE = 2.0
 _WITHOUT_CARD = 60.0  # seconds after which people are told of a ticket even without its card
 _VERDICTS = {"accept": "approved", "reject": "denied"}
@@ -58,7 +56,7 @@ class Clerk:
         self._cards: dict[str, asyncio.Task[Mapping[str, str]]] = {}
         self._telling: asyncio.Task[None] | None = None
         self._store_fails = False
-        self._rounds = 0
+        self._looked_by: HoldPolicy | None = None
 
     async def run(self) -> None:
         """Look after tickets until cancelled."""
@@ -96,45 +94,57 @@ class Clerk:
 
     async def _round(self) -> None:
         tools, policy = self._tools(), self._policy()
+        holds, now = tools.store.holds, tools.clock.wall()
         await self._put_cards(tools)
-        waiting = await tools.store.holds.tickets("waiting", limit=FEW)
-        if len(waiting) == FEW:
-            self._rounds += 1
-            if self._rounds % _ALL_EVERY != 1:
-                self._begin_cards(list(waiting), tools)
-                return
-            waiting = await tools.store.holds.tickets("waiting", limit=MOST_WAITING)
-        await self._look_through(waiting, tools, policy)
+        if policy != self._looked_by:  # the times of all were worked out by another one
+            await holds.put_all_due()
+            self._looked_by = policy
+        waiting = await holds.due(now=now, limit=AT_ONCE)
+        if policy.on_deadline in _VERDICTS:
+            over = [each for each in waiting if policy.is_over(each, now)]
+            await asyncio.gather(*(self._settle(each, tools, policy.on_deadline) for each in over))
+            waiting = tuple(each for each in waiting if not policy.is_over(each, now))
+        self._begin_cards(waiting, tools)
+        due = [(each, reminders_due(each, policy, now)) for each in waiting]
+        self._begin_telling(due, tools, policy)
+        if due:
+            await holds.put_due({each.id: self._next_look(each, count, policy, now) for each, count in due})
 
-    async def _look_through(self, waiting: Sequence[Ticket], tools: Tools, policy: HoldPolicy) -> None:
-        """Cards, deadlines and reminders of all that wait."""
-        now = tools.clock.wall()
-        open_ones = []
-        for ticket in waiting:
-            if policy.is_over(ticket, now) and policy.on_deadline in _VERDICTS:
-                await self._settle(ticket, tools, policy.on_deadline)
-            else:
-                open_ones.append(ticket)
-        self._begin_cards(open_ones, tools)
-        self._teller.remind((each, reminders_due(each, policy, now)) for each in open_ones)
-        if self._telling is None or self._telling.done():
-            if self._telling is not None:
-                self._telling.result()
-            self._telling = asyncio.create_task(self._teller.send(tools.store.holds, policy))
+    def _begin_telling(self, due: list[tuple[Ticket, int]], tools: Tools, policy: HoldPolicy) -> None:
+        if self._telling is not None:
+            if not self._telling.done():
+                return
+            self._telling.result()
+        self._telling = asyncio.create_task(self._teller.send(due, tools.store.holds, policy))
+
+    def _next_look(self, ticket: Ticket, due: int, policy: HoldPolicy, now: float) -> float:
+        """When there may be something to do for the ticket again (wall clock)."""
+        if not ticket.card:
+            return now + self._pause
+        untold = self._teller.untold(ticket, due)
+        if untold is not None:
+            return now + max(untold, self._pause)
+        ends = (policy.seconds,) if policy.on_deadline in _VERDICTS else ()
+        later = [each for each in (*policy.remind, *ends) if now - ticket.opened < each]
+        return ticket.opened + min(later) if later else _NEVER
 
     async def _settle(self, ticket: Ticket, tools: Tools, on_deadline: str) -> None:
         """Decide in the name of the deadline, unless a person was faster."""
-        holds = tools.store.holds
-        current = await holds.find(ticket.id)
-        if current is None or current.verdict != "waiting":
-            return
-        verdict, now = _VERDICTS[on_deadline], tools.clock.wall()
-        await holds.decide(ticket.id, verdict, now=now, by=BY_DEADLINE, note=f"on_deadline: {on_deadline}")
-        _log.info("ticket %s for %s: %s by the deadline", ticket.id, ticket.domain, verdict)
+        verdict = _VERDICTS[on_deadline]
+        decided = await tools.store.holds.decide(
+            ticket.id,
+            verdict,
+            now=tools.clock.wall(),
+            by=BY_DEADLINE,
+            note=f"on_deadline: {on_deadline}",
+            only_if="waiting",
+        )
+        if decided is not None:
+            _log.info("ticket %s for %s: %s by the deadline", ticket.id, ticket.domain, verdict)
 
-    def _begin_cards(self, tickets: list[Ticket], tools: Tools) -> None:
-        """The oldest first: they have waited longest."""
-        for ticket in reversed(tickets):
+    def _begin_cards(self, tickets: Sequence[Ticket], tools: Tools) -> None:
+        """The most overdue first."""
+        for ticket in tickets:
             if len(self._cards) >= CARDS:
                 return
             if not ticket.card and ticket.id not in self._cards:

@@ -1,13 +1,14 @@
 """Telling people: each way (mail, webhook) at its own pace, tried again until it gets through.
 
 A way that fails is logged once, and once when it works again. It holds up neither the mail nor the
-other ways. What was told is noted with the ticket, so that a restart does not tell it again.
+other ways. What was told by which way is noted with the ticket, so that after a restart nothing is
+told twice and nothing is lost.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from postward.tools import Clock
 _AGAIN = 60.0  # seconds until a way that failed is tried again
 _ALARMS = 100  # that may wait; then the oldest go
 _LONGEST_ALARM = 1_000
+_MOST_TOLD = 10_000  # tickets that the store could not be told of
 _log = logging.getLogger("postward.holds")
 
 
@@ -39,14 +41,17 @@ class Way(Protocol):
 
 @dataclass(slots=True)
 class _Line:
-    """One way, and what is to go out on it: ticket id -> the reminder that is due, and alarms."""
+    """One way. `told`: ticket id -> reminders that went out and could not be noted with the ticket."""
 
     way: Way
-    due: dict[str, tuple[Ticket, int]] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
     alarms: deque[str] = field(default_factory=lambda: deque(maxlen=_ALARMS))
     not_before: float = 0.0
     fails: bool = False
+
+    def lacks(self, ticket: Ticket, due: int) -> bool:
+        """Whether fewer than `due` reminders of the ticket went out this way."""
+        return due > max(self.told.get(ticket.id, 0), ticket.reminded.get(self.way.name, 0))
 
 
 class Teller:
@@ -61,26 +66,26 @@ class Teller:
         for line in self._lines:
             line.alarms.extend(printable(each, _LONGEST_ALARM) for each in text.splitlines())
 
-    def remind(self, waiting: Iterable[tuple[Ticket, int]]) -> None:
-        """The tickets that wait now, each with the number of reminders that are due for it."""
-        known = {ticket.id: (ticket, due) for ticket, due in waiting}
-        for line in self._lines:
-            line.due = {key: each for key, each in line.due.items() if key in known}
-            line.told = {key: each for key, each in line.told.items() if key in known}
-            for key, (ticket, due) in known.items():
-                if key in line.due or due > line.told.get(key, ticket.reminded):
-                    line.due[key] = ticket, due
-
-    async def send(self, holds: Holds, policy: HoldPolicy) -> None:
-        """Send what is due on every way whose pause is over, and note what was told."""
-        await asyncio.gather(*(self._send(line, holds, policy) for line in self._lines))
-
-    async def _send(self, line: _Line, holds: Holds, policy: HoldPolicy) -> None:
+    def untold(self, ticket: Ticket, due: int) -> float | None:
+        """Seconds until a way may tell a reminder that is due and that it has not told; None: all have."""
         now = self._clock.monotonic()
-        if not (line.due or line.alarms) or now < line.not_before:
+        waits = [max(0.0, line.not_before - now) for line in self._lines if line.lacks(ticket, due)]
+        return min(waits, default=None)
+
+    async def send(self, waiting: Sequence[tuple[Ticket, int]], holds: Holds, policy: HoldPolicy) -> None:
+        """Tell every way whose pause is over what it has not told, and note that with the tickets.
+
+        `waiting`: tickets, each with the number of reminders that are due for it.
+        """
+        await asyncio.gather(*(self._send(line, waiting, holds, policy) for line in self._lines))
+
+    async def _send(
+        self, line: _Line, waiting: Sequence[tuple[Ticket, int]], holds: Holds, policy: HoldPolicy
+    ) -> None:
+        due = [(ticket, count) for ticket, count in waiting if line.lacks(ticket, count)]
+        if not (due or line.alarms) or self._clock.monotonic() < line.not_before:
             return
-        told, alarms = dict(line.due), tuple(line.alarms)
-        tickets = tuple(ticket for ticket, _ in told.values())
+        alarms, tickets = tuple(line.alarms), tuple(ticket for ticket, _ in due)
         notice = Notice(tickets, alarms, self._clock.wall(), policy.seconds, policy.on_deadline)
         try:
             await line.way.send(notice)
@@ -95,15 +100,22 @@ class Teller:
         line.fails = False
         line.not_before = self._clock.monotonic() + line.way.pause
         line.alarms = deque((each for each in line.alarms if each not in alarms), _ALARMS)
-        await self._note(line, told, holds)
+        await self._note(line, due, holds)
 
-    async def _note(self, line: _Line, told: dict[str, tuple[Ticket, int]], holds: Holds) -> None:
-        for key, (ticket, due) in told.items():
-            line.told[key] = due
-            if line.due.get(key, (ticket, due))[1] <= due:
-                line.due.pop(key, None)
-            if due > ticket.reminded:
-                try:
-                    await holds.put_reminded(key, due)
-                except StoreDown as error:
-                    _log.warning("a reminder is not noted: %s", error)
+    async def _note(self, line: _Line, told: Sequence[tuple[Ticket, int]], holds: Holds) -> None:
+        """Trouble in the store is logged once a notice; until a restart memory knows what was told."""
+        trouble: StoreDown | None = None
+        for ticket, count in told:
+            line.told[ticket.id] = count
+            if trouble is not None:
+                continue
+            try:
+                await holds.put_reminded(ticket.id, line.way.name, count)
+            except StoreDown as error:
+                trouble = error
+            else:
+                del line.told[ticket.id]
+        for key in list(line.told)[:-_MOST_TOLD]:
+            del line.told[key]
+        if trouble is not None:
+            _log.warning("a reminder is not noted: %s", trouble)

@@ -116,14 +116,16 @@ def decide(tally: Tally, mail: Mail, trace: str, carried: Carried | None) -> Dec
             return _hold(best, tally.ticket, mail, trace)
         case "defer":
             return Defer(reply(best.outcome, text_of(best, mail), trace))
-        case _ if best.rule.then.word == "hold" and tally.ticket is not None:
+        case _ if best.rule.then.word == "hold" and isinstance(best.judged.finding, Hit):
             return Reject(reply(best.outcome, _not_let_in(tally.ticket), trace))
         case _:
             return Reject(reply(best.outcome, text_of(best, mail), trace))
 
 
-def _not_let_in(ticket: Ticket) -> str:
-    """For a domain that was denied: what its rule says is about waiting, and that is over."""
+def _not_let_in(ticket: Ticket | None) -> str:
+    """For who was denied: what the rule says is about waiting, and that is over."""
+    if ticket is None:  # by a word about an address, a client or a network
+        return "Our postmaster has refused mail of your server or domain. Write from another address."
     looked = ticket.verdict == "denied" and ticket.decided_by != BY_DEADLINE
     why = "we have looked at it" if looked else "nobody vouched for it in time"
     return (

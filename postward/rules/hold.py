@@ -1,18 +1,22 @@
 """The hold: 450 for a sender domain until a person has looked.
 
+What a person has said about the sender, the client or its network holds first. Without such a word
 `then: hold` opens a ticket for the domain that answers for the mail, and the ticket says what
 follows: waiting -> 450, denied -> 550, approved -> nothing, as if the rule had not hit. The ticket is
-the domain's, not the client's: retries from other addresses join it (THREATS D7). Once it has waited
-as long as `holds: for:` says, `on_deadline` follows: a hold is never a refusal in silence. Trouble in
-the store does not hold mail up (docs/adr/0002).
+the domain's, not the client's: retries from other addresses join it (THREATS D7), and what is decided
+there counts in every process at once. Once it has waited as long as `holds: for:` says, `on_deadline`
+follows: a hold is never a refusal in silence. Trouble in the store does not hold mail up
+(docs/adr/0002).
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from postward.derive.iprev import Iprev
+from postward.derive.persons_word import persons_word
 from postward.derive.responsible import domain_of
 from postward.derive.spf import SpfResult
+from postward.finding import Unsure
 from postward.mail import Mail
 from postward.printable import printable
 from postward.state import StoreDown, Ticket
@@ -23,6 +27,7 @@ AT_DEADLINE = {"accept": "", "quarantine": "quarantine", "defer": "hold", "rejec
 """`on_deadline` -> the outcome that follows from a ticket that nobody decided in time."""
 BY_DEADLINE = "deadline"
 """Who decided a ticket that no person did."""
+_FOLLOWS = {"approved": "", "denied": "reject"}
 _MAX_FACT = 300
 
 
@@ -44,7 +49,12 @@ class HoldPolicy:
 async def ask_ticket(
     mail: Mail, tools: Tools, evidence: str, policy: HoldPolicy
 ) -> tuple[str, str, Ticket | None]:
-    """What the ticket says: an outcome's word (empty: nothing follows), a note, and the ticket."""
+    """What a person or the ticket says: an outcome's word (empty: nothing follows), a note, the ticket."""
+    said = await persons_word(mail, tools)
+    if isinstance(said, Unsure):
+        return "", said.why, None
+    if said is not None and said.verdict in _FOLLOWS:
+        return _FOLLOWS[said.verdict], f"{said.kind} {said.value} is {said.verdict}", None
     domain = domain_of(mail)
     if not domain:
         return "", "no domain to hold", None
@@ -58,10 +68,8 @@ async def ask_ticket(
     except StoreDown as error:
         return "", f"store: {error}", None
     note = f"ticket {ticket.id} for {domain}"
-    if ticket.verdict == "approved":
-        return "", f"{note} is approved", ticket
-    if ticket.verdict == "denied":
-        return "reject", f"{note} is denied", ticket
+    if ticket.verdict in _FOLLOWS:
+        return _FOLLOWS[ticket.verdict], f"{note} is {ticket.verdict}", ticket
     if policy.is_over(ticket, now):
         return AT_DEADLINE[policy.on_deadline], f"{note} waited {policy.seconds / 3600:g} h", ticket
     return "hold", f"{note} waits", ticket

@@ -9,7 +9,6 @@ from postward.store import tickets
 from postward.store.text import stored
 
 _MAX_TICKETS = 10_000
-_MAX_WORDS = 10_000
 
 
 class MemoryHolds:
@@ -18,16 +17,20 @@ class MemoryHolds:
     def __init__(self) -> None:
         self._by_domain: dict[str, Ticket] = {}
         self._words: dict[tuple[str, str], Word] = {}
+        self._due: dict[str, float] = {}  # by ticket id; not there: at once
 
     async def meet(self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
         domain = stored(domain.lower(), tickets.MAX_DOMAIN)
         held = self._by_domain.pop(domain, None)
         if held is None:
             if len(self._by_domain) >= _MAX_TICKETS:
-                del self._by_domain[next(iter(self._by_domain))]
+                oldest = self._by_domain.pop(next(iter(self._by_domain)))
+                self._due.pop(oldest.id, None)
             ticket = tickets.open_ticket(secrets.token_hex(4), domain, now, evidence, knock)
         else:
             ticket = tickets.join_ticket(held, now, evidence, knock)
+            if ticket.verdict != held.verdict:
+                self._due.pop(ticket.id, None)
         self._by_domain[domain] = ticket
         return ticket
 
@@ -35,12 +38,23 @@ class MemoryHolds:
         wanted = stored(ticket_or_domain.lower(), tickets.MAX_DOMAIN)
         return self._by_id(wanted) or self._by_domain.get(wanted)
 
-    async def decide(self, ticket_id: str, verdict: str, *, now: float, by: str, note: str) -> Ticket | None:
+    async def decide(
+        self,
+        ticket_id: str,
+        verdict: str,
+        *,
+        now: float,
+        by: str,
+        note: str,
+        until: float | None = None,
+        only_if: str | None = None,
+    ) -> Ticket | None:
         tickets.check_verdict(verdict)
         held = self._by_id(ticket_id.lower())
-        if held is None:
+        if held is None or only_if not in (None, held.verdict):
             return None
-        ticket = self._by_domain[held.domain] = tickets.decide_ticket(held, verdict, now, by, note)
+        ticket = self._by_domain[held.domain] = tickets.decide_ticket(held, verdict, now, by, note, until)
+        self._due.pop(ticket.id, None)
         return ticket
 
     async def tickets(self, verdict: str | None = None, *, limit: int = 100) -> tuple[Ticket, ...]:
@@ -52,16 +66,29 @@ class MemoryHolds:
         if held is not None:
             self._by_domain[held.domain] = replace(held, card=tickets.bounded(card))
 
-    async def put_reminded(self, ticket_id: str, reminded: int) -> None:
+    async def put_reminded(self, ticket_id: str, way: str, reminded: int) -> None:
         held = self._by_id(ticket_id.lower())
         if held is not None:
-            self._by_domain[held.domain] = replace(held, reminded=reminded)
+            self._by_domain[held.domain] = tickets.remind_ticket(held, way, reminded)
+
+    async def due(self, *, now: float, limit: int) -> tuple[Ticket, ...]:
+        waiting = [each for each in self._by_domain.values() if each.verdict == "waiting"]
+        chosen = [each for each in waiting if self._due.get(each.id, 0.0) <= now]
+        chosen.sort(key=lambda each: (self._due.get(each.id, 0.0), each.opened))
+        return tuple(chosen[:limit])
+
+    async def put_due(self, times: Mapping[str, float]) -> None:
+        there = {each.id for each in self._by_domain.values()}
+        self._due.update({ticket_id: at for ticket_id, at in times.items() if ticket_id in there})
+
+    async def put_all_due(self) -> None:
+        self._due.clear()
 
     async def say(self, word: Word) -> None:
         key = word.kind, word.value.lower()
-        self._words.pop(key, None)
-        if len(self._words) >= _MAX_WORDS:
-            del self._words[next(iter(self._words))]
+        if key not in self._words:
+            self._words = {key: each for key, each in self._words.items() if not _is_over(each, word.at)}
+            tickets.check_room(len(self._words))
         self._words[key] = replace(word, value=key[1])
 
     async def unsay(self, kind: str, value: str) -> bool:
@@ -69,10 +96,14 @@ class MemoryHolds:
 
     async def words(self, keys: tuple[tuple[str, str], ...], *, now: float) -> tuple[Word, ...]:
         found = [self._words.get((kind, value.lower())) for kind, value in keys] if self._words else []
-        return tuple([word for word in found if word and (word.expires is None or now < word.expires)])
+        return tuple([word for word in found if word is not None and not _is_over(word, now)])
 
     async def all_words(self, *, limit: int = 1_000) -> tuple[Word, ...]:
         return tuple(sorted(self._words.values(), key=lambda word: word.at, reverse=True)[:limit])
 
     def _by_id(self, ticket_id: str) -> Ticket | None:
         return next((each for each in self._by_domain.values() if each.id == ticket_id), None)
+
+
+def _is_over(word: Word, now: float) -> bool:
+    return word.expires is not None and now >= word.expires

@@ -84,5 +84,27 @@ STATE = Schema(
             # raised with each word of a person, so that other processes read again
             "CREATE TABLE changes (noun TEXT PRIMARY KEY, serial INTEGER NOT NULL) STRICT, WITHOUT ROWID",
         ),
+        (
+            # `until` NULL: the verdict does not end; `reminders`: a JSON object, way -> how many;
+            # `due`: when the clerk looks at it again
+            "ALTER TABLE tickets ADD COLUMN until REAL",
+            "ALTER TABLE tickets ADD COLUMN reminders TEXT NOT NULL DEFAULT '{}'",
+            "ALTER TABLE tickets ADD COLUMN due REAL NOT NULL DEFAULT 0.0",
+            "UPDATE tickets SET reminders = '{\"mail\": ' || reminded || ', \"webhook\": ' || reminded || '}'"
+            " WHERE reminded > 0",
+            "CREATE INDEX tickets_due ON tickets (verdict, due)",
+            # the ticket that a word was said about: before, it was told by the time
+            "ALTER TABLE words ADD COLUMN ticket TEXT NOT NULL DEFAULT ''",
+            "CREATE INDEX tickets_decided ON tickets (decided)",
+            "UPDATE words SET ticket = coalesce((SELECT id FROM tickets WHERE decided = words.at), '')",
+            "DROP INDEX tickets_decided",
+            # before, what was said of a client alone, or for a while, closed the ticket for good
+            "UPDATE tickets SET verdict = 'waiting', decided_by = '', decided = 0.0"
+            " WHERE verdict != 'waiting' AND id IN (SELECT ticket FROM words WHERE ticket != '')"
+            " AND id NOT IN (SELECT ticket FROM words WHERE kind = 'domain')",
+            "UPDATE tickets SET until = (SELECT until FROM words"
+            " WHERE kind = 'domain' AND value = tickets.domain AND ticket = tickets.id)"
+            " WHERE verdict != 'waiting'",
+        ),
     ),
 )

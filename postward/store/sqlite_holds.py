@@ -12,7 +12,7 @@ from postward.store import tickets
 from postward.store.reader import Row
 from postward.store.sqlite_words import SqliteWords
 from postward.store.text import stored
-from postward.store.tickets import read_list, read_texts, spell
+from postward.store.tickets import read_counts, read_list, read_texts, spell
 
 KEEP_WAITING = 30 * 86_400
 """Seconds after which a domain that nobody decided about, and that stopped trying, is forgotten."""
@@ -24,23 +24,26 @@ _AT_ONCE = 200
 
 _COLUMNS = (
     "id, domain, verdict, opened, last_seen, attempts, evidence, decided_by, note, knock, card, clients,"
-    " reminded, decided"
+    " reminders, decided, until"
 )
 _BY_DOMAIN = f"SELECT {_COLUMNS} FROM tickets WHERE domain = ?"  # noqa: S608  # this module's words
 _BY_ID = f"SELECT {_COLUMNS} FROM tickets WHERE id = ?"  # noqa: S608  # this module's own words
 _NEWEST = f"SELECT {_COLUMNS} FROM tickets ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
 _NEWEST_OF = f"SELECT {_COLUMNS} FROM tickets WHERE verdict = ? ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
-_OPEN = f"INSERT INTO tickets ({_COLUMNS}, expires) VALUES ({', '.join('?' * 15)})"  # noqa: S608  # this module's own words
+_OPEN = f"INSERT OR REPLACE INTO tickets ({_COLUMNS}, expires) VALUES ({', '.join('?' * 16)})"  # noqa: S608  # this module's own words
 _JOIN = (
     "UPDATE tickets SET attempts = ?, last_seen = ?, evidence = ?, knock = ?, clients = ?,"
     " expires = max(expires, ?) WHERE id = ?"
 )
 _DECIDE = (
-    "UPDATE tickets SET verdict = ?, decided_by = ?, note = ?, decided = ?, expires = max(expires, ?)"
-    " WHERE id = ?"
+    "UPDATE tickets SET verdict = ?, decided_by = ?, note = ?, decided = ?, until = ?, due = 0.0,"
+    " expires = max(expires, ?) WHERE id = ?"
 )
+_DUE = f"SELECT {_COLUMNS} FROM tickets WHERE verdict = 'waiting' AND due <= ? ORDER BY due, opened LIMIT ?"  # noqa: S608  # this module's own words
 _PUT_CARD = "UPDATE tickets SET card = ? WHERE id = ?"
-_PUT_REMINDED = "UPDATE tickets SET reminded = ? WHERE id = ?"
+_PUT_REMINDERS = "UPDATE tickets SET reminders = ? WHERE id = ?"
+_PUT_DUE = "UPDATE tickets SET due = ? WHERE id = ?"
+_PUT_ALL_DUE = "UPDATE tickets SET due = 0.0 WHERE verdict = 'waiting' AND due > 0.0"
 _FORGET = "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE expires < ? LIMIT ?)"
 _FORGET_WAITING = (
     "DELETE FROM tickets WHERE id IN"
@@ -61,7 +64,11 @@ class SqliteHolds(SqliteWords):
                 ticket = tickets.open_ticket(_free_id(connection), domain, now, evidence, knock)
                 connection.execute(_OPEN, (*_row(ticket), waiting))
                 return ticket
-            ticket = tickets.join_ticket(_ticket(row), now, evidence, knock)
+            held = _ticket(row)
+            ticket = tickets.join_ticket(held, now, evidence, knock)
+            if ticket.verdict != held.verdict:  # its verdict has ended
+                connection.execute(_OPEN, (*_row(ticket), waiting))
+                return ticket
             expires = waiting if ticket.verdict == "waiting" else decided
             texts = ticket.evidence, spell(ticket.knock), spell(ticket.clients)
             connection.execute(_JOIN, (ticket.attempts, ticket.last_seen, *texts, expires, ticket.id))
@@ -74,7 +81,17 @@ class SqliteHolds(SqliteWords):
         rows = await self._reader.read(_BY_ID, (wanted,)) or await self._reader.read(_BY_DOMAIN, (wanted,))
         return _ticket(rows[0]) if rows else None
 
-    async def decide(self, ticket_id: str, verdict: str, *, now: float, by: str, note: str) -> Ticket | None:
+    async def decide(
+        self,
+        ticket_id: str,
+        verdict: str,
+        *,
+        now: float,
+        by: str,
+        note: str,
+        until: float | None = None,
+        only_if: str | None = None,
+    ) -> Ticket | None:
         tickets.check_verdict(verdict)
         waiting, decided = self._expiry(now)
         wanted = stored(ticket_id.lower(), _MAX_ID)
@@ -83,10 +100,13 @@ class SqliteHolds(SqliteWords):
             row = connection.execute(_BY_ID, (wanted,)).fetchone()
             if row is None:
                 return None
-            ticket = tickets.decide_ticket(_ticket(row), verdict, now, by, note)
+            held = _ticket(row)
+            if only_if not in (None, held.verdict):
+                return None
+            ticket = tickets.decide_ticket(held, verdict, now, by, note, until)
             expires = waiting if verdict == "waiting" else decided
-            values = ticket.verdict, ticket.decided_by, ticket.note, ticket.decided, expires, ticket.id
-            connection.execute(_DECIDE, values)
+            what = ticket.verdict, ticket.decided_by, ticket.note, ticket.decided, ticket.until
+            connection.execute(_DECIDE, (*what, expires, ticket.id))
             return ticket
 
         return await self._writer.ask(decide, full=True)
@@ -99,14 +119,29 @@ class SqliteHolds(SqliteWords):
         return tuple([_ticket(row) for row in rows])
 
     async def put_card(self, ticket_id: str, card: Mapping[str, str]) -> None:
-        await self._put(_PUT_CARD, spell(tickets.bounded(card)), ticket_id)
+        values = spell(tickets.bounded(card)), stored(ticket_id.lower(), _MAX_ID)
+        await self._writer.ask(lambda connection: connection.execute(_PUT_CARD, values).rowcount)
 
-    async def put_reminded(self, ticket_id: str, reminded: int) -> None:
-        await self._put(_PUT_REMINDED, reminded, ticket_id)
+    async def put_reminded(self, ticket_id: str, way: str, reminded: int) -> None:
+        wanted = stored(ticket_id.lower(), _MAX_ID)
 
-    async def _put(self, sql: str, value: str | int, ticket_id: str) -> None:
-        values = value, stored(ticket_id.lower(), _MAX_ID)
-        await self._writer.ask(lambda connection: connection.execute(sql, values).rowcount)
+        def put(connection: sqlite3.Connection) -> None:
+            row = connection.execute(_BY_ID, (wanted,)).fetchone()
+            if row is not None:
+                ticket = tickets.remind_ticket(_ticket(row), way, reminded)
+                connection.execute(_PUT_REMINDERS, (spell(ticket.reminded), ticket.id))
+
+        await self._writer.ask(put)
+
+    async def due(self, *, now: float, limit: int) -> tuple[Ticket, ...]:
+        return tuple([_ticket(row) for row in await self._reader.read(_DUE, (now, limit))])
+
+    async def put_due(self, times: Mapping[str, float]) -> None:
+        rows = [(at, stored(ticket_id, _MAX_ID)) for ticket_id, at in times.items()]
+        await self._writer.ask(lambda connection: connection.executemany(_PUT_DUE, rows).rowcount)
+
+    async def put_all_due(self) -> None:
+        await self._writer.ask(lambda connection: connection.execute(_PUT_ALL_DUE).rowcount)
 
     def _expiry(self, now: float) -> tuple[int, int]:
         """When a ticket seen now may be forgotten (ms): while it waits, and once it is decided."""
@@ -131,7 +166,8 @@ def _free_id(connection: sqlite3.Connection) -> str:
 
 
 def _ticket(row: Row) -> Ticket:
-    values: Row = (*row[:9], read_texts(row[9]), read_texts(row[10]), read_list(row[11]), *row[12:])
+    texts = read_texts(row[9]), read_texts(row[10])
+    values: Row = (*row[:9], *texts, read_list(row[11]), read_counts(row[12]), *row[13:])
     return Ticket(*values)
 
 
@@ -150,6 +186,7 @@ def _row(ticket: Ticket) -> Row:
         spell(ticket.knock),
         spell(ticket.card),
         spell(ticket.clients),
-        ticket.reminded,
+        spell(ticket.reminded),
         ticket.decided,
+        ticket.until,
     )

@@ -7,25 +7,26 @@ committed with synchronous FULL before it is answered. While the file is in trou
 import sqlite3
 from dataclasses import replace
 
-from postward.state import StoreDown, Word
+from postward.state import Word
+from postward.store import tickets
 from postward.store.changes import WORDS, Changes, tell
 from postward.store.reader import Reader, Row
 from postward.store.text import stored
 from postward.store.timeline import Timeline
 from postward.store.writer import Writer
 
-MAX_WORDS = 20_000
-"""More are refused: what a person said is not dropped in silence."""
 _MAX_KIND = 32
 _MAX_VALUE = 320
 _MAX_NOTE = 1_000
 _AT_ONCE = 200
 _NEVER = 2**62
 
-_COLUMNS = "kind, value, verdict, said_by, note, at, until"
+_COLUMNS = "kind, value, verdict, said_by, note, at, until, ticket"
 _ALL = f"SELECT {_COLUMNS} FROM words"  # noqa: S608  # this module's words
 _NEWEST = f"SELECT {_COLUMNS} FROM words ORDER BY at DESC LIMIT ?"  # noqa: S608  # this module's words
-_SAY = f"INSERT OR REPLACE INTO words ({_COLUMNS}, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # this module's words
+_SAY = f"INSERT OR REPLACE INTO words ({_COLUMNS}, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # this module's words
+_COUNT = "SELECT count(*) FROM words"
+_IS_SAID = "SELECT 1 FROM words WHERE kind = ? AND value = ?"
 _UNSAY = "DELETE FROM words WHERE kind = ? AND value = ?"
 _FORGET = "DELETE FROM words WHERE (kind, value) IN (SELECT kind, value FROM words WHERE expires < ? LIMIT ?)"
 
@@ -49,12 +50,12 @@ class SqliteWords:
         if kept.expires is not None:
             left = max(0.0, kept.expires - kept.at)
             expires = int((self._timeline.at(kept.at) + left) * 1000)
-        values = (kept.kind, kept.value, kept.verdict, kept.by, kept.note, kept.at, kept.expires, expires)
+        what = kept.kind, kept.value, kept.verdict, kept.by, kept.note, kept.at, kept.expires, kept.ticket
 
         def write(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT count(*) FROM words").fetchone()[0] >= MAX_WORDS:
-                raise StoreDown(f"there are {MAX_WORDS} words already")
-            connection.execute(_SAY, values)
+            if not connection.execute(_IS_SAID, (kept.kind, kept.value)).fetchall():
+                tickets.check_room(connection.execute(_COUNT).fetchone()[0])
+            connection.execute(_SAY, (*what, expires))
             tell(connection, WORDS)
 
         await self._writer.ask(write, full=True)
@@ -112,9 +113,12 @@ def _key(kind: str, value: str) -> _Key:
 def _kept(word: Word) -> Word:
     """As it is written."""
     kind, value = _key(word.kind, word.value)
-    verdict, by, note = (
-        stored(word.verdict, _MAX_KIND),
-        stored(word.by, _MAX_NOTE),
-        stored(word.note, _MAX_NOTE),
+    return replace(
+        word,
+        kind=kind,
+        value=value,
+        verdict=stored(word.verdict, _MAX_KIND),
+        by=stored(word.by, _MAX_NOTE),
+        note=stored(word.note, _MAX_NOTE),
+        ticket=stored(word.ticket, _MAX_KIND),
     )
-    return replace(word, kind=kind, value=value, verdict=verdict, by=by, note=note)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from postward.state import Ticket
+from postward.state import Ticket, TooManyWords
 from postward.store.text import stored
 
 VERDICTS = frozenset({"waiting", "approved", "denied"})
@@ -16,6 +16,8 @@ MAX_DOMAIN = 255
 MAX_EVIDENCE = 16_384
 MAX_NOTE = 1_000
 MAX_CLIENTS = 16
+MAX_WORDS = 20_000
+"""More are refused: what a person said is not dropped in silence."""
 _MAX_CLIENT = 64
 _MAX_NAMES = 64
 _MAX_NAME = 64
@@ -31,7 +33,12 @@ def open_ticket(ticket_id: str, domain: str, now: float, evidence: str, knock: M
 
 
 def join_ticket(held: Ticket, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
-    """The ticket after one more attempt. Who knocked first stays, and the first evidence there was."""
+    """The ticket after one more attempt. Who knocked first stays, and the first evidence there was.
+
+    Once its verdict has ended it is a new one.
+    """
+    if held.until is not None and now >= held.until:
+        return open_ticket(held.id, held.domain, now, evidence, knock)
     return replace(
         held,
         attempts=held.attempts + 1,
@@ -42,15 +49,28 @@ def join_ticket(held: Ticket, now: float, evidence: str, knock: Mapping[str, str
     )
 
 
-def decide_ticket(held: Ticket, verdict: str, now: float, by: str, note: str) -> Ticket:
-    """The ticket after a person's word."""
+def decide_ticket(held: Ticket, verdict: str, now: float, by: str, note: str, until: float | None) -> Ticket:
+    """The ticket after a person's word, or the deadline's."""
     return replace(
         held,
         verdict=verdict,
         decided_by=stored(by, MAX_NOTE),
         note=stored(note, MAX_NOTE),
         decided=0.0 if verdict == "waiting" else now,
+        until=None if verdict == "waiting" else until,
     )
+
+
+def remind_ticket(held: Ticket, way: str, reminded: int) -> Ticket:
+    """The ticket after a reminder by `way`."""
+    ways = {**held.reminded, stored(way, _MAX_NAME): reminded}
+    return replace(held, reminded=dict(list(ways.items())[-_MAX_NAMES:]))
+
+
+def check_room(words: int) -> None:
+    """Raises `TooManyWords` when there is no room beside so many words."""
+    if words >= MAX_WORDS:
+        raise TooManyWords(f"there are {words} words already, no more are kept")
 
 
 def check_verdict(verdict: str) -> None:
@@ -77,7 +97,7 @@ def _with_client(clients: tuple[str, ...], knock: Mapping[str, str]) -> tuple[st
 
 
 # --- In the file ---------------------------------------------------------------------------------
-def spell(value: Mapping[str, str] | tuple[str, ...]) -> str:
+def spell(value: Mapping[str, str] | Mapping[str, int] | tuple[str, ...]) -> str:
     """JSON."""
     return json.dumps(value, ensure_ascii=False)
 
@@ -86,6 +106,14 @@ def read_texts(text: str) -> dict[str, str]:
     """What `spell` made of a mapping; a damaged text is an empty one."""
     value = _read(text)
     return {str(name): str(each) for name, each in value.items()} if isinstance(value, dict) else {}
+
+
+def read_counts(text: str) -> dict[str, int]:
+    """What `spell` made of a mapping of numbers; a damaged text is an empty one."""
+    value = _read(text)
+    if not isinstance(value, dict):
+        return {}
+    return {str(name): each for name, each in value.items() if isinstance(each, int)}
 
 
 def read_list(text: str) -> tuple[str, ...]:

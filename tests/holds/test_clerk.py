@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from postward.holds.clerk import CARDS, Clerk
+from postward.holds import clerk as clerks
+from postward.holds.clerk import AT_ONCE, CARDS, Clerk
 from postward.holds.teller import Teller
 from postward.rules.hold import HoldPolicy
 from postward.state import StoreDown
@@ -20,16 +21,23 @@ def clerk(tools: Tools, *ways: Told, policy: HoldPolicy | None = None) -> Clerk:
     return Clerk(lambda: tools, lambda: policy or HoldPolicy(), Teller(ways, tools.clock))
 
 
-async def look_after(one: Clerk, rounds: int = 3) -> None:
+async def look_after(one: Clerk, tools: Tools, rounds: int = 3) -> None:
     for _ in range(rounds):
         await one.round()
         await one.settled()
-    await one.close()
+        assert isinstance(tools.clock, Clock)
+        tools.clock.pass_by(2)
 
 
 def work(tools: Tools, *ways: Told, policy: HoldPolicy | None = None) -> None:
     """A clerk that has just started and does what there is to do."""
-    asyncio.run(look_after(clerk(tools, *ways, policy=policy)))
+
+    async def main() -> None:
+        one = clerk(tools, *ways, policy=policy)
+        await look_after(one, tools)
+        await one.close()
+
+    asyncio.run(main())
 
 
 def later(tools: Tools, hours: float) -> None:
@@ -63,36 +71,99 @@ def test_few_cards_at_a_time_but_all_in_the_end() -> None:
         one = clerk(tools)
         await one.round()
         assert len(one._cards) == CARDS
-        await look_after(one, 5)
+        later(tools, 1)
+        await look_after(one, tools, 5)
+        await one.close()
 
     asyncio.run(main())
     assert all(find(tools, f"n{number}.example").card for number in range(10))
 
 
-def test_in_a_flood_all_are_looked_through_now_and_then() -> None:
+def test_in_a_flood_all_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     tools, told = kit(), Told()
-    for number in range(150):
+    monkeypatch.setattr(clerks, "AT_ONCE", 50)
+    for number in range(170):
         knock(tools, f"n{number}.example")
     later(tools, 1)  # no cards are waited for
-    one = clerk(tools, told)
-
-    async def rounds(count: int) -> None:
-        for _ in range(count):
-            await one.round()
-            await one.settled()
 
     async def main() -> None:
-        await rounds(1)
-        assert len(told.notices[0].tickets) == 150
-        await tools.store.holds.meet("late.example", now=tools.clock.wall(), evidence="", knock={})
-        later(tools, 1)
-        await rounds(29)
-        assert len(told.notices) == 1
-        await rounds(1)
-        assert told.domains[1:] == [["late.example"]]
+        one = clerk(tools, told)
+        await look_after(one, tools, 5)
+        names = [name for notice in told.domains for name in notice]
+        assert sorted(names) == sorted(f"n{number}.example" for number in range(170))
+        assert max(map(len, told.domains)) == 50
         await one.close()
 
     asyncio.run(main())
+
+
+def test_in_a_flood_the_oldest_are_told_of_and_decided_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many newer ones wait for a card."""
+    tools, told = kit(), Told()
+    monkeypatch.setattr(clerks, "CARDS", 0)
+    monkeypatch.setattr(clerks, "AT_ONCE", 20)
+    knock(tools, "old.example")
+    work(tools, told)
+    later(tools, 23.99)
+    for number in range(100):
+        knock(tools, f"n{number}.example")
+    work(tools, told)
+    assert ["old.example"] in told.domains
+    later(tools, 0.02)
+
+    async def main() -> None:
+        one = clerk(tools, told)
+        await look_after(one, tools, 8)
+        await one.close()
+
+    asyncio.run(main())
+    assert find(tools, "old.example").decided_by == "deadline"
+
+
+def test_what_is_not_due_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools, told = kit(), Told()
+    knock(tools)
+
+    async def main() -> None:
+        one = clerk(tools, told)
+        await look_after(one, tools, 5)
+        assert await tools.store.holds.due(now=tools.clock.wall(), limit=AT_ONCE) == ()
+        later(tools, 4)
+        assert len(await tools.store.holds.due(now=tools.clock.wall(), limit=AT_ONCE)) == 1
+        await one.close()
+
+    asyncio.run(main())
+
+
+def test_another_policy_holds_at_once_for_all_that_wait() -> None:
+    tools, told = kit(), Told()
+    policies = [HoldPolicy(remind=())]
+    knock(tools)
+
+    async def main() -> None:
+        one = Clerk(lambda: tools, lambda: policies[-1], Teller([told], tools.clock))
+        await look_after(one, tools)
+        later(tools, 2)
+        await look_after(one, tools)
+        assert len(told.notices) == 1
+        policies.append(HoldPolicy(remind=(HOUR,)))
+        await look_after(one, tools)
+        assert len(told.notices) == 2
+        await one.close()
+
+    asyncio.run(main())
+
+
+def test_a_way_that_failed_is_told_after_a_restart() -> None:
+    tools, mail, hook = kit(), Told("mail"), Told("webhook")
+    hook.fails = "x"
+    knock(tools)
+    work(tools, mail, hook)
+    assert find(tools).reminded == {"mail": 1}
+    hook.fails = ""
+    work(tools, mail, hook)
+    assert (len(mail.notices), len(hook.notices)) == (1, 1)
+    assert find(tools).reminded == {"mail": 1, "webhook": 1}
 
 
 def test_people_are_told_at_once_and_at_each_reminder() -> None:
@@ -159,21 +230,66 @@ def test_before_the_deadline_nothing_is_decided() -> None:
     assert find(tools).verdict == "waiting"
 
 
+@pytest.mark.parametrize("verb", ["due", "put_all_due", "put_due", "put_card"])
 def test_a_store_that_is_down_is_logged_once_and_survived(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
-    async def down(*_: object, **__: object) -> Any:
-        raise StoreDown("disk full")
+    async def main() -> None:
+        tools, told = kit(), Told()
+        await tools.store.holds.meet("new.example", now=tools.clock.wall(), evidence="", knock={})
+        one = clerk(tools, told)
+        with monkeypatch.context() as patch:
+            patch.setattr(tools.store.holds, verb, down)
+            await look_after(one, tools)
+        await look_after(one, tools, 4)
+        ticket = await tools.store.holds.find("new.example")
+        assert ticket is not None
+        assert ticket.card
+        assert len(told.notices) == 1
+        await one.close()
 
-    tools = kit()
-    knock(tools)
-    one = clerk(tools)
-    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(tools.store.holds, "tickets", down)
-        asyncio.run(look_after(one))
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
     assert caplog.messages == ["held domains are not looked after: disk full"]
-    asyncio.run(look_after(one))
-    assert find(tools).card
+
+
+async def down(*_: object, **__: object) -> Any:
+    raise StoreDown("disk full")
+
+
+def test_a_deadline_that_cannot_be_written_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        tools = kit()
+        await tools.store.holds.meet("new.example", now=tools.clock.wall(), evidence="", knock={})
+        later(tools, 25)
+        one = clerk(tools)
+        with monkeypatch.context() as patch:
+            patch.setattr(tools.store.holds, "decide", down)
+            await look_after(one, tools)
+        await look_after(one, tools)
+        await one.close()
+        ticket = await tools.store.holds.find("new.example")
+        assert ticket is not None
+        assert ticket.decided_by == "deadline"
+
+    asyncio.run(main())
+
+
+def test_the_deadline_does_not_decide_against_a_person_who_was_faster() -> None:
+    tools = kit()
+    ticket = knock(tools)
+    later(tools, 25)
+    holds = tools.store.holds
+    read = holds.due
+
+    async def read_then_a_person_decides(*, now: float, limit: int) -> Any:
+        found = await read(now=now, limit=limit)
+        await holds.decide(ticket.id, "denied", now=now, by="carol", note="")
+        return found
+
+    holds.due = read_then_a_person_decides  # type: ignore[method-assign]  # the race
+    work(tools)
+    assert (find(tools).verdict, find(tools).decided_by) == ("denied", "carol")
 
 
 def test_it_ends_when_it_is_cancelled() -> None:

@@ -82,6 +82,7 @@ class Town:
         self.clock.now += hours * HOUR
         await self.clerk.round()
         await self.clerk.settled()
+        self.clock.now += 2
         await self.clerk.round()
         await self.clerk.settled()
 

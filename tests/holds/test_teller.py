@@ -7,6 +7,7 @@ import pytest
 
 from postward.holds.teller import Teller
 from postward.rules.hold import HoldPolicy
+from postward.state import StoreDown
 from postward.tools import Tools
 from tests.holds.tickets import Told, find, kit, knock
 from tests.pretend import Clock
@@ -14,8 +15,8 @@ from tests.pretend import Clock
 
 def send(teller: Teller, tools: Tools, due: int = 1) -> None:
     async def main() -> None:
-        teller.remind([(each, due) for each in await tools.store.holds.tickets("waiting")])
-        await teller.send(tools.store.holds, HoldPolicy())
+        waiting = [(each, due) for each in await tools.store.holds.tickets("waiting")]
+        await teller.send(waiting, tools.store.holds, HoldPolicy())
 
     asyncio.run(main())
 
@@ -47,11 +48,11 @@ def test_what_failed_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
             send(teller, tools)
             pass_by(tools, 61)
     assert caplog.messages == ["notices by told fail, trying on: no route\\x1b[2J"]
-    assert find(tools).reminded == 0
+    assert find(tools).reminded == {}
     told.fails = ""
     send(teller, tools)
     assert told.domains == [["new.example"]]
-    assert find(tools).reminded == 1
+    assert find(tools).reminded == {"told": 1}
 
 
 def test_a_way_that_fails_does_not_hold_up_the_other() -> None:
@@ -91,4 +92,40 @@ def test_with_no_way_to_tell_nothing_is_noted() -> None:
     tools = kit()
     knock(tools)
     send(Teller([], tools.clock), tools)
-    assert find(tools).reminded == 0
+    assert find(tools).reminded == {}
+
+
+def test_a_reminder_that_cannot_be_noted_is_not_told_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def down(*_: object) -> None:
+        raise StoreDown("disk full")
+
+    tools, told = kit(), Told()
+    teller = Teller([told], tools.clock)
+    for name in ("a.example", "b.example"):
+        knock(tools, name)
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(tools.store.holds, "put_reminded", down)
+        send(teller, tools)
+    send(teller, tools)
+    assert len(told.notices) == 1
+    assert caplog.messages == ["a reminder is not noted: disk full"]
+    send(teller, tools, due=2)
+    assert len(told.notices) == 2
+    assert find(tools, "a.example").reminded == {"told": 2}
+
+
+def test_when_a_way_may_tell_what_is_due() -> None:
+    tools, told, quick = kit(), Told(pause=600), Told("quick")
+    teller = Teller([told, quick], tools.clock)
+    ticket = knock(tools)
+    assert teller.untold(ticket, 1) == 0
+    send(teller, tools)
+    assert teller.untold(find(tools), 1) is None
+    assert teller.untold(find(tools), 2) == 0  # the quick one
+    assert Teller([], tools.clock).untold(ticket, 1) is None
+    pass_by(tools, 60)
+    quick.fails = "x"
+    send(teller, tools, due=2)
+    assert teller.untold(find(tools), 2) == 60

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from postward.eager import Ready, start
-from postward.state import Ticket, Word
+from postward.state import Ticket, TooManyWords, Word
+from postward.store import tickets
 from postward.store.factory import OpenStore
 
 NOW = 1_800_000_000.0
@@ -175,8 +176,10 @@ def test_a_card_is_kept_through_meetings_and_decisions(store: OpenStore) -> None
 def test_reminders_are_counted(store: OpenStore) -> None:
     async def run() -> None:
         ticket = await meet(store)
-        await store.holds.put_reminded(ticket.id, 2)
-        assert (await meet(store)).reminded == 2
+        for way, count in (("mail", 1), ("mail", 2), ("webhook", 1)):
+            await store.holds.put_reminded(ticket.id, way, count)
+        assert (await meet(store)).reminded == {"mail": 2, "webhook": 1}
+        assert (await found(store)).reminded == {"mail": 2, "webhook": 1}
 
     asyncio.run(run())
 
@@ -184,7 +187,8 @@ def test_reminders_are_counted(store: OpenStore) -> None:
 def test_a_card_for_no_ticket_is_nothing(store: OpenStore) -> None:
     async def run() -> None:
         await store.holds.put_card("nothing", {"a": "b"})
-        await store.holds.put_reminded("nothing", 1)
+        await store.holds.put_reminded("nothing", "mail", 1)
+        await store.holds.put_due({"nothing": 1.0})
         assert await store.holds.tickets() == ()
 
     asyncio.run(run())
@@ -212,6 +216,103 @@ def test_any_text_is_knock_and_card(store: OpenStore, text: str) -> None:
         held = await found(store)
         assert len(held.knock) == 2
         assert len(held.card) == len(held.clients) == 1
+
+    asyncio.run(run())
+
+
+def test_of_two_who_decide_at_once_the_second_finds_it_decided(store: OpenStore) -> None:
+    async def run() -> None:
+        ticket = await meet(store)
+        first, second = await asyncio.gather(
+            *[
+                store.holds.decide(ticket.id, verdict, now=NOW, by=verdict, note="", only_if="waiting")
+                for verdict in ("approved", "denied")
+            ]
+        )
+        assert first is not None
+        assert second is None
+        assert (await found(store)).verdict == "approved"
+
+    asyncio.run(run())
+
+
+def test_a_verdict_that_has_ended_lets_the_domain_wait_anew(store: OpenStore) -> None:
+    async def run() -> None:
+        ticket = await meet(store, evidence="old", knock=KNOCK)
+        await store.holds.put_card(ticket.id, {"mx": "none"})
+        await store.holds.put_reminded(ticket.id, "mail", 3)
+        await store.holds.put_due({ticket.id: NOW + 86_400})
+        await store.holds.decide(ticket.id, "denied", now=NOW, by="root", note="", until=NOW + 60)
+        assert (await found(store)).until == NOW + 60
+        assert (await meet(store, after=59.9)).verdict == "denied"
+        again = await meet(store, after=60, evidence="new", knock={"client": "192.0.2.9"})
+        assert again == Ticket(
+            ticket.id, "example.org", "waiting", NOW + 60, NOW + 60, 1, "new",
+            knock={"client": "192.0.2.9"}, clients=("192.0.2.9",),
+        )  # fmt: skip
+        assert await found(store) == again
+        assert await store.holds.due(now=NOW + 60, limit=10) == (again,)
+
+    asyncio.run(run())
+
+
+def test_a_ticket_that_waits_again_has_no_end(store: OpenStore) -> None:
+    async def run() -> None:
+        ticket = await meet(store)
+        await store.holds.decide(ticket.id, "denied", now=NOW, by="root", note="", until=NOW + 60)
+        await store.holds.decide(ticket.id, "waiting", now=NOW, by="root", note="", until=NOW + 60)
+        assert (await meet(store, after=90)).opened == NOW
+
+    asyncio.run(run())
+
+
+# --- When to look at tickets ----------------------------------------------------------------------
+async def due(store: OpenStore, after: float = 0, limit: int = 10) -> list[str]:
+    return [ticket.domain for ticket in await store.holds.due(now=NOW + after, limit=limit)]
+
+
+def test_new_tickets_are_due_at_once_the_oldest_first(store: OpenStore) -> None:
+    async def run() -> None:
+        await meet(store, "b.example", 1)
+        await meet(store, "a.example", 0)
+        assert await due(store) == ["a.example", "b.example"]
+        assert await due(store, limit=1) == ["a.example"]
+
+    asyncio.run(run())
+
+
+def test_a_ticket_is_due_when_it_was_said_the_most_overdue_first(store: OpenStore) -> None:
+    async def run() -> None:
+        a, b = await meet(store, "a.example"), await meet(store, "b.example")
+        await store.holds.put_due({a.id: NOW + 60, b.id: NOW + 30})
+        assert await due(store, 29) == []
+        assert await due(store, 30) == ["b.example"]
+        assert await due(store, 60) == ["b.example", "a.example"]
+        await meet(store, "b.example", 5)
+        assert await due(store, 29) == []
+
+    asyncio.run(run())
+
+
+def test_all_can_be_made_due(store: OpenStore) -> None:
+    async def run() -> None:
+        ticket = await meet(store)
+        await store.holds.put_due({ticket.id: 2.0**62})
+        assert await due(store, 1e9) == []
+        await store.holds.put_all_due()
+        assert await due(store) == ["example.org"]
+
+    asyncio.run(run())
+
+
+def test_only_what_waits_is_due(store: OpenStore) -> None:
+    async def run() -> None:
+        ticket = await meet(store)
+        await store.holds.put_due({ticket.id: NOW + 60})
+        await store.holds.decide(ticket.id, "denied", now=NOW, by="root", note="")
+        assert await due(store, 90) == []
+        await store.holds.decide(ticket.id, "waiting", now=NOW, by="root", note="")
+        assert await due(store) == ["example.org"]
 
     asyncio.run(run())
 
@@ -284,6 +385,31 @@ def test_words_are_asked_for_without_waiting(store: OpenStore) -> None:
             answer = start(store.holds.words((("domain", "example.org"),), now=NOW))
             assert isinstance(answer, Ready)
             assert answer.value == (WORD,)
+
+    asyncio.run(run())
+
+
+def test_a_word_says_which_ticket_it_was_about(store: OpenStore) -> None:
+    async def run() -> None:
+        await store.holds.say(replace(WORD, ticket="1a2b3c4d"))
+        assert [word.ticket for word in await store.holds.all_words()] == ["1a2b3c4d"]
+
+    asyncio.run(run())
+
+
+def test_words_without_number_are_refused_but_each_can_be_changed(
+    store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        monkeypatch.setattr(tickets, "MAX_WORDS", 2)
+        for value in ("a.example", "b.example"):
+            await store.holds.say(replace(WORD, value=value))
+        with pytest.raises(TooManyWords, match="there are 2 words already"):
+            await store.holds.say(replace(WORD, value="c.example"))
+        await store.holds.say(replace(WORD, value="B.example", verdict="denied"))
+        assert await words(store, ("domain", "b.example")) == ["denied"]
+        await store.holds.unsay("domain", "a.example")
+        await store.holds.say(replace(WORD, value="c.example"))
 
     asyncio.run(run())
 

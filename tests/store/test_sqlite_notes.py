@@ -18,6 +18,7 @@ from postward.store import (
     sqlite_ratings,
     sqlite_seen,
     sqlite_words,
+    tickets,
 )
 from postward.store.sqlite import SqliteStore
 
@@ -401,7 +402,7 @@ def test_too_many_rows_are_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_more_words_than_anyone_says_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_words, "MAX_WORDS", 3)
+    monkeypatch.setattr(tickets, "MAX_WORDS", 3)
 
     async def run() -> None:
         with opened(path) as store:

@@ -213,7 +213,9 @@ WRITES: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "say": lambda store: store.holds.say(WORD),
     "unsay": lambda store: store.holds.unsay("domain", "example.org"),
     "put_card": lambda store: store.holds.put_card("nothing", {}),
-    "put_reminded": lambda store: store.holds.put_reminded("nothing", 1),
+    "put_reminded": lambda store: store.holds.put_reminded("nothing", "mail", 1),
+    "put_due": lambda store: store.holds.put_due({"nothing": 1.0}),
+    "put_all_due": lambda store: store.holds.put_all_due(),
 }
 READS: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "find": lambda store: store.seen.find("key", now=NOW),
@@ -222,6 +224,7 @@ READS: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "ratings": lambda store: store.ratings.rows(now=NOW),
     "history": lambda store: store.ratings.history("key"),
     "words": lambda store: store.holds.words((("domain", "example.org"),), now=NOW),
+    "due": lambda store: store.holds.due(now=NOW, limit=1),
     "all_words": lambda store: store.holds.all_words(),
 }
 
