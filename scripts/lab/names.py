@@ -226,7 +226,17 @@ def _union(groups: dict[str, list[Client]], found: _Found) -> str:
         f"The shipped rules of `rdns` and `helo` together reach {SUSPICIOUS} points, at which mail is\n"
         "greylisted, and held if its domain is new (HELO names `gone` / `own`):\n\n"
         + _table(("half", *groups), rows)
+        + _AIM
     )
+
+
+_AIM = """
+
+What is aimed at, on a receiver with all kinds of mail: at least 45 % of the addresses that send
+spam, at most 1.0 % of those that send ham (0.2 % of ham messages, with the memory of good names), at
+most 0.1 % refused for good (these two checks refuse nobody). On this data it is not reached: fewer
+spam addresses here lack a name than at the receiver of docs/defaults.md (28.5 % against 37.5 %), and
+two of 107 ham addresses had none at the time of their one message, so no memory could help them."""
 
 
 def _is_suspicious(hit: dict[str, float]) -> bool:
