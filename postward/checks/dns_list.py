@@ -7,28 +7,19 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from postward.checks import Cost, Looked
+from postward.derive.dns_listings import MEMO
 from postward.derive.iprev import iprev
 from postward.finding import CLEAR, Finding, Hit, Unsure
 from postward.mail import IPAddress, Mail
 from postward.tools import Listing, Listings, Tools
 
-ABOUT = ("client", "helo", "rdns", "sender")
 _NEEDS: dict[str, frozenset[str]] = {
     "client": frozenset({"client_address"}),
     "helo": frozenset({"helo_name"}),
     "rdns": frozenset({"client_address"}),
     "sender": frozenset({"sender"}),
 }
-_MEMO = {about: f"dns_list {about}" for about in ABOUT}
 _NOTHING = Listings()
-
-
-def listings_of(tools: Tools) -> Listings:
-    """All that the DNS lists have said of this message so far."""
-    said = [made for key in _MEMO.values() if (made := tools.made(key)) is not None]
-    return Listings(
-        tuple(one for each in said for one in each.found), tuple(why for each in said for why in each.unsure)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +61,14 @@ class DnsList:
         return self.only
 
     def look(self, mail: Mail, tools: Tools) -> Looked:
-        known: Listings | None = tools.made(_MEMO[self.of])  # several rules ask, one looks up
+        known: Listings | None = tools.made(MEMO[self.of])  # several rules ask, one looks up
         if known is not None:
             return self._finding(known)
         return self._look_up(mail, tools) if tools.dns_lists.asks(self.of) else CLEAR
 
     async def _look_up(self, mail: Mail, tools: Tools) -> Finding:
         once = tools.once if self.of == "sender" else tools.once_for_client
-        return self._finding(await once(_MEMO[self.of], lambda: _ask(self.of, mail, tools)))
+        return self._finding(await once(MEMO[self.of], lambda: _ask(self.of, mail, tools)))
 
     def _finding(self, said: Listings) -> Finding:
         found = [each for each in said.found if self._counts(each)]

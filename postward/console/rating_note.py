@@ -1,6 +1,7 @@
 """`postward rating note`: what other tools have found out about a sender, added to its ratings."""
 
 import json
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +26,10 @@ _NOBODY = "\U0010ffff"  # begins no key
 
 
 class Note(NamedTuple):
-    """What is added to the ratings of `keys`; `word` is one of the outcomes of section `ratings`."""
+    """What is added to the ratings of `keys`; `word` is one of the outcomes of section `ratings`.
+
+    Without a key it is left out: `reason` says why.
+    """
 
     who: str
     keys: tuple[str, ...]
@@ -49,7 +53,8 @@ def note(
     OUTCOME is one of the words of `ratings:` in postward.yml, whose points count: spam, virus,
     dmarc_fail, bounced, complaint, ham ... An address stands for its network and AS too, which get
     their shares; a domain is that of a sender for which SPF, DKIM or DMARC vouches. Private addresses
-    are not rated. If anything in the file is wrong, nothing is noted.
+    and the domains of large providers of mail are not rated. If anything in the file is wrong, nothing
+    is noted.
 
     \b
     Examples:
@@ -75,32 +80,50 @@ def note(
 
 async def _noted(store: "Store", notes: list[Note]) -> None:
     """Note them all; they are in the file when this ends. Raises StoreDown."""
-    from postward.learning import note as add
     from postward.state import StoreDown
 
     for start in range(0, len(notes), _AT_ONCE):
         now = time.time()
         for each in notes[start : start + _AT_ONCE]:
-            add(each.keys, each.points, store=store, now=now, reason=each.reason)
+            await _add(store, each, now)
         try:  # a reading of rows waits for all that was noted before
             await store.ratings.rows(_NOBODY, now=now, limit=1)
         except StoreDown:  # the store keeps the notes for its next try
             await store.ratings.rows(_NOBODY, now=now, limit=1)
 
 
+async def _add(store: "Store", each: Note, now: float) -> None:
+    """Add the points; of a client's, its network and AS get their shares as long as it has not had its part.
+
+    How much that was is seen from its own rating: it fades as theirs do, and no program need remember it.
+    """
+    from postward.learning import MOST_SHARED, SHARES
+
+    shared = each.points
+    if each.keys[0].startswith("client:"):
+        (client,) = await store.ratings.read(each.keys[:1], now=now)
+        had = client.points if client is not None and client.points * each.points > 0 else 0.0
+        shared = math.copysign(min(abs(each.points), max(MOST_SHARED - abs(had), 0.0)), each.points)
+    for key in each.keys:
+        share = SHARES.get(key.partition(":")[0])
+        points = each.points if share is None else shared * share
+        if points:
+            store.ratings.note((key,), points, now=now, reason=each.reason)
+
+
 def _told(notes: list[Note], useful: int, as_json: bool) -> None:
     left_out = sum(not each.keys for each in notes)
     if as_json:
-        click.echo(json.dumps({"noted": useful, "private": left_out, "of": len(notes)}))
+        click.echo(json.dumps({"noted": useful, "left_out": left_out, "of": len(notes)}))
     elif len(notes) == 1:
         (one,) = notes
         if not one.keys:
-            click.echo(f"{printable(one.who, 300)}: a private address is not rated")
+            click.echo(f"{printable(one.who, 300)}: {one.reason}")
         else:
             click.echo(printable(f"{', '.join(one.keys)}: {one.word}, {one.points:+g} points", 2000))
     else:
-        private = f", {left_out} private addresses left out" if left_out else ""
-        click.echo(f"{useful} of {len(notes)} outcomes noted{private}")
+        more = f", {left_out} left out (private addresses, large providers)" if left_out else ""
+        click.echo(f"{useful} of {len(notes)} outcomes noted{more}")
 
 
 class _Reading:
@@ -114,11 +137,16 @@ class _Reading:
 
     def note(self, who: str, word: str, reason: str) -> Note:
         """One note. Raises ValueError: what is wrong, and what to write."""
+        from postward.derive.provider_names import CLAIMABLE
         from postward.rules.errors import did_you_mean
 
         if word not in self.points._fields:
             raise ValueError(f"{word!r} is no outcome{did_you_mean(word, self.points._fields)}")
         keys = self._keys(who)
+        if not keys:
+            return Note(who, (), word, 0.0, "a private address is not rated")
+        if keys[0].partition(":")[2] in CLAIMABLE:
+            return Note(who, (), word, 0.0, "a large provider of mail is rated by its clients alone")
         return Note(who, keys, word, getattr(self.points, word), f"{word}: {reason}" if reason else word)
 
     def lines(self, lines: Iterable[str]) -> list[Note]:

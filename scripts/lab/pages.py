@@ -34,6 +34,7 @@ _COSTS = {
     Cost.LOOKUP: "DNS look-ups, through the shared cache. All look-ups of one mail run at the same time, and "
     "there are none for mail that is accepted or refused already.",
     Cost.RECALL: "A question to what was seen before, nearly always answered from memory. Nothing is booked.",
+    Cost.LATE: "Nothing: it is asked after all look-ups, about what they have met.",
     Cost.DELAY: "A question to the store, at policyd only; what it notes charges nobody. Asked after the "
     "look-ups, and not for mail that is refused already.",
     Cost.STATE: "A question to the store, at policyd only. It is asked last, and not for mail that is "
@@ -135,8 +136,12 @@ def _type(made: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
         return f"`{{{keys}}}`"
     if "enum" in made:
         return ", ".join(f"`{word}`" for word in made["enum"])
-    if "anyOf" in made:  # postward.duration
-        seconds = _bounds(made["anyOf"][0], "minimum", "maximum")
+    if "anyOf" in made:
+        one, other = made["anyOf"]
+        if other.get("type") == "null":
+            return _type(one, defs)
+        assert "pattern" in other, made  # postward.duration
+        seconds = _bounds(one, "minimum", "maximum")
         return f"duration, {seconds}s" if seconds else "duration"
     if made.get("type") == "array":
         return f"list of {_bounds(made, 'minItems', 'maxItems')}{_type(made['items'], defs)}"
@@ -154,6 +159,8 @@ def _bounds(made: Mapping[str, Any], low: str, high: str) -> str:
 
 
 def _yaml(value: Any) -> str:
+    if value is None:
+        return "none"
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from postward.address import parse
-from postward.checks.dns_list import DnsList, listings_of
+from postward.checks.dns_list import DnsList
+from postward.derive.dns_listings import listings_of
 from postward.finding import CLEAR, Finding, Hit, Unsure
 from postward.mail import IPAddress, Mail
 from postward.stage import Stage

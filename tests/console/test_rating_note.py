@@ -37,8 +37,8 @@ def test_an_outcome_moves_the_client_and_in_part_its_network(tmp_path: Path, etc
 def test_the_as_gets_its_share(tmp_path: Path, etc: str) -> None:
     (tmp_path / "asn.csv").write_text("network,asn,name,country\n192.0.2.0/24,64500,Example,NL\n")
     make(tmp_path, settings=f"networks: {{asn_file: {tmp_path}/asn.csv}}")
-    postward("rating", "note", "192.0.2.7", "virus", "--config", etc)
-    assert _points(tmp_path, "asn:64500") == -0.3
+    postward("rating", "note", "192.0.2.7", "spam", "--config", etc)
+    assert _points(tmp_path, "asn:64500") == -0.1
 
 
 def test_the_points_are_those_of_the_site(tmp_path: Path, etc: str) -> None:
@@ -73,6 +73,28 @@ def test_a_private_address_is_not_rated(tmp_path: Path, etc: str) -> None:
     assert read(tmp_path, "client:10.0.0.7") is None
 
 
+def test_a_large_provider_is_rated_by_its_clients_alone(tmp_path: Path, etc: str) -> None:
+    result = postward("rating", "note", "gmail.com", "spam", "--config", etc)
+    assert result.output == "gmail.com: a large provider of mail is rated by its clients alone\n"
+    assert read(tmp_path, "domain:gmail.com") is None
+
+
+def test_one_client_spoils_its_network_up_to_a_bound_only(tmp_path: Path, etc: str) -> None:
+    for _ in range(4):
+        postward("rating", "note", "192.0.2.7", "virus", "--config", etc)
+    assert (_points(tmp_path, CLIENT), _points(tmp_path, NETWORK)) == (-24.0, -1.0)
+
+
+def test_within_one_file_too(tmp_path: Path, etc: str) -> None:
+    _from(etc, "192.0.2.7 complaint\n" * 20)
+    assert (_points(tmp_path, CLIENT), _points(tmp_path, NETWORK)) == (-60.0, -1.0)
+
+
+def test_the_faults_of_many_clients_are_their_network_s(tmp_path: Path, etc: str) -> None:
+    _from(etc, "".join(f"192.0.2.{n} spam\n" for n in range(10, 30)))
+    assert _points(tmp_path, NETWORK) == -10.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -99,7 +121,11 @@ def _from(etc: str, text: str | bytes, *options: str) -> tuple[int, str, str]:
 
 def test_many_at_once(tmp_path: Path, etc: str) -> None:
     text = "# of today\n192.0.2.7 spam rspamd 22.5\n\n10.0.0.7 spam\nexample.org\tham\n192.0.2.7 deferred\n"
-    assert _from(etc, text) == (0, "2 of 4 outcomes noted, 1 private addresses left out\n", "")
+    assert _from(etc, text) == (
+        0,
+        "2 of 4 outcomes noted, 1 left out (private addresses, large providers)\n",
+        "",
+    )
     assert (_points(tmp_path, CLIENT), _points(tmp_path, "domain:example.org")) == (-2.0, 0.2)
     found = read(tmp_path, CLIENT)
     assert found
@@ -108,7 +134,7 @@ def test_many_at_once(tmp_path: Path, etc: str) -> None:
 
 def test_programs_get_the_numbers(etc: str) -> None:
     _, out, _ = _from(etc, "192.0.2.7 spam\n10.0.0.7 spam\n", "--json")
-    assert json.loads(out) == {"noted": 1, "private": 1, "of": 2}
+    assert json.loads(out) == {"noted": 1, "left_out": 1, "of": 2}
 
 
 def test_of_more_than_the_store_keeps_waiting_nothing_is_dropped(tmp_path: Path, etc: str) -> None:

@@ -25,6 +25,10 @@ def test_a_written_page_is_the_committed_one(path: Path) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == pages.files()[path], "run scripts/docs"
 
 
+def test_a_number_that_may_be_left_out_is_no_duration() -> None:
+    assert "| `below` | number, -100.0 to 100.0 | `none` |" in pages.page("rating")
+
+
 def test_there_is_no_page_without_a_check() -> None:
     written = {path for path in pages.files() if path.suffix == ".md"}
     assert {path.relative_to(ROOT) for path in (ROOT / "docs/checks").glob("*.md")} == written
