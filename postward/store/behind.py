@@ -75,6 +75,11 @@ class Behind(Generic[D, R]):
                 found = note if found is None else self._owner.add_up(found, note)
         return found
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is in the file."""
+        return not self._unwritten and not self._on_their_way
+
     def waits(self, key: str) -> bool:
         """Whether something of `key` may not be in the file."""
         return key in self._unwritten or any(key in batch.notes for batch in self._on_their_way)
@@ -168,3 +173,6 @@ class _Batch(Job, Generic[D, R]):
 
     def end(self, error: StoreDown | None) -> None:
         self._behind._ended(self, error)
+
+    def lost(self, error: StoreDown) -> None:
+        _log.error("%s: %d notes are lost: %s", self._behind._what, len(self.notes), error)

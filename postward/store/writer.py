@@ -54,6 +54,9 @@ class Job:
     def give_up(self, error: StoreDown) -> None:
         """On the loop: those who wait must not wait longer. `end` still follows."""
 
+    def lost(self, error: StoreDown) -> None:
+        """In the thread: the store closes and it could not be done, also on a fresh connection."""
+
 
 _POKE = Job()
 
@@ -201,6 +204,9 @@ class Writer:
         """One transaction, and word to all who wait for it. A job with a fault fails alone."""
         try:
             error = self._commit(jobs)
+            if error is not None and self._closed:  # nobody tries again
+                self._kept.close()
+                error = self._commit(jobs)
         except Exception as fault:  # noqa: BLE001  # the thread must live on: the fault is logged and told
             if len(jobs) > 1:
                 for job in jobs:
@@ -211,6 +217,9 @@ class Writer:
             else:
                 _log.exception("a fault in the store")
                 error = StoreDown("a fault in the store, see the log")
+        if error is not None and self._closed:
+            for job in jobs:
+                job.lost(error)
         first = jobs[0].loop
         for loop in {job.loop for job in jobs} if any(job.loop is not first for job in jobs) else (first,):
             if loop is None:

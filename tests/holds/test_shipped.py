@@ -106,6 +106,19 @@ def test_a_domain_that_is_known_does_not_wait(tmp_path: Path) -> None:
     assert after_a_retry(at) == Continue()
 
 
+def test_what_the_deadline_lets_in_makes_the_domain_known(tmp_path: Path) -> None:
+    """If somebody vouches that the mail is of it: a forged sender makes no domain known."""
+    at = house(tmp_path)
+    dns = at.house.tools.dns
+    assert isinstance(dns, ZoneDns)
+    dns.add("new.example", "TXT", "v=spf1 ip4:203.0.113.5 -all")
+    assert isinstance(after_a_retry(at), Hold)
+    at.clock.now += 24 * 3_600
+    store, now = at.house.tools.store, at.clock.now
+    assert decision(at) == Continue()
+    assert asyncio.run(store.seen.find("domain new.example", now=now)) is not None
+
+
 def test_what_is_new_but_not_suspicious_does_not_wait(tmp_path: Path) -> None:
     at = house(tmp_path)
     dns = at.house.tools.dns

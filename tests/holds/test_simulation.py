@@ -11,10 +11,11 @@ from postward.address import parse
 from postward.decision import Continue, Decision, Defer, Hold, Quarantine, Reject
 from postward.holds.clerk import Clerk
 from postward.holds.decide import decide
+from postward.holds.stats import stats
 from postward.holds.teller import Teller
 from postward.mail import Mail
 from postward.stage import Door, Stage
-from postward.state import Ticket
+from postward.state import StoreDown, Ticket
 from tests.house import build
 
 RULES = """
@@ -53,9 +54,9 @@ HOUR = 3_600.0
 class Town:
     """Rules in force, a clock, a clerk, and senders who knock."""
 
-    def __init__(self, directory: Path, on_deadline: str = "accept") -> None:
+    def __init__(self, directory: Path, on_deadline: str = "accept", rules: str = RULES) -> None:
         lists = {"friends": "entries: [friend.example]"}
-        at = build(directory, RULES.format(on_deadline=on_deadline), lists, doors=frozenset({Door.POLICYD}))
+        at = build(directory, rules.format(on_deadline=on_deadline), lists, doors=frozenset({Door.POLICYD}))
         self.house, self.clock = at.house, at.clock
         self.holds = self.house.tools.store.holds
         self.clerk = Clerk(lambda: self.house.tools, lambda: self.house.rules.holds, Teller([], self.clock))
@@ -225,5 +226,187 @@ def test_the_evidence_is_there_for_the_person(tmp_path: Path) -> None:
         assert ticket.knock["client"] == "192.0.2.1"
         assert ticket.knock["rdns"] == "missing"
         assert ticket.card["mx"] == "none: there is no such name"
+
+    run(main())
+
+
+# --- What a person says is about what they named, for as long as they said --------------------------
+WITHOUT_WORDS = (
+    RULES[: RULES.index("  - name: approved-domain")] + RULES[RULES.index("  - name: client-without-rdns") :]
+)
+ALONE = WITHOUT_WORDS.replace("    unless: [{{hit: [approved-domain]}}]\n", "").replace(
+    ", {{hit: [approved-domain]}}", ""
+)
+"""No rule asks for a person's words; the hold does."""
+
+
+@pytest.fixture(params=[RULES, ALONE], ids=["rules ask for words", "the hold alone"])
+def town(request: pytest.FixtureRequest, tmp_path: Path) -> Town:
+    return Town(tmp_path, rules=request.param)
+
+
+async def knock_twice(town: Town, *clients: str) -> None:
+    """Past greylisting, so that the domain is held."""
+    for client in clients:
+        await town.knock(client)
+    await town.wait(0.2)
+    for client in clients:
+        assert isinstance(await town.knock(client), Hold)
+
+
+async def say(town: Town, verdict: str, scope: str, lasts_hours: float | None = None) -> None:
+    lasts = None if lasts_hours is None else lasts_hours * HOUR
+    store, now = town.house.tools.store, town.clock.now
+    await decide(store, await town.ticket(), verdict, scope, now=now, by="carol", note="", lasts=lasts)
+
+
+A, B, C = "192.0.2.1", "198.51.100.1", "2001:db8:1::25"
+
+
+def test_a_client_that_was_denied_is_the_only_one(town: Town) -> None:
+    async def main() -> None:
+        await knock_twice(town, A)
+        await say(town, "denied", "client")
+        assert isinstance(await town.knock(A), Reject)
+        await town.knock(B)
+        await town.wait(0.2)
+        assert isinstance(await town.knock(B), Hold)
+        assert (await town.ticket()).verdict == "waiting"
+
+    run(main())
+
+
+def test_a_network_that_was_approved_is_the_only_one(town: Town) -> None:
+    async def main() -> None:
+        await knock_twice(town, C)
+        await say(town, "approved", "network")
+        assert await town.knock(C) == Continue()
+        await town.knock("2001:db8:1::26")
+        await town.knock(B)
+        await town.wait(0.2)
+        assert await town.knock("2001:db8:1::26") == Continue()  # of the same /64
+        assert isinstance(await town.knock(B), Hold)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("verdict", "kind"), [("approved", Continue), ("denied", Reject)])
+def test_after_a_limited_word_the_domain_waits_anew(town: Town, verdict: str, kind: type[Decision]) -> None:
+    async def main() -> None:
+        await knock_twice(town, A)
+        await say(town, verdict, "domain", 48)
+        await town.wait(47)
+        assert isinstance(await town.knock(A), kind)
+        await town.wait(2)
+        assert isinstance(await town.knock(A), Hold)
+        ticket = await town.ticket()
+        assert (ticket.verdict, ticket.decided_by, ticket.attempts) == ("waiting", "", 1)
+        assert ticket.opened == town.clock.now
+        await town.wait(23)
+        assert isinstance(await town.knock(A), Hold)
+
+    run(main())
+
+
+def test_after_a_limited_word_a_client_is_like_the_others(town: Town) -> None:
+    async def main() -> None:
+        await knock_twice(town, A)
+        await say(town, "denied", "client", 1)
+        assert isinstance(await town.knock(A), Reject)
+        await town.wait(1.1)
+        assert isinstance(await town.knock(A), Hold)
+
+    run(main())
+
+
+@pytest.mark.parametrize("client_first", [False, True])
+def test_an_approved_domain_with_a_denied_client(tmp_path: Path, client_first: bool) -> None:
+    town = Town(tmp_path)
+
+    async def main() -> None:
+        await knock_twice(town, A)
+        said = [("denied", "client"), ("approved", "domain")]
+        for verdict, scope in said if client_first else reversed(said):
+            await say(town, verdict, scope)
+        await town.knock(B)
+        await town.wait(0.2)
+        assert isinstance(await town.knock(A), Reject)
+        assert await town.knock(B) == Continue()
+
+    run(main())
+
+
+def test_what_one_process_decides_counts_at_once_in_another(town: Town, monkeypatch: Any) -> None:
+    """The ticket is read fresh, also where words are known from a moment before."""
+
+    async def main() -> None:
+        await knock_twice(town, A)
+        await say(town, "approved", "domain")
+        store = town.house.tools.store
+
+        async def stale(*_: object, **__: object) -> tuple[()]:
+            return ()
+
+        monkeypatch.setattr(store.holds, "words", stale)
+        await store.seen.forget("domain new.example")
+        assert await town.knock(A) == Continue()
+
+    run(main())
+
+
+def test_who_was_refused_by_a_word_alone_does_not_read_that_he_is_to_wait(tmp_path: Path) -> None:
+    town = Town(tmp_path, rules=ALONE)
+
+    async def main() -> None:
+        await knock_twice(town, A)
+        await say(town, "denied", "client")
+        decision = await town.knock(A)
+        assert isinstance(decision, Reject)
+        assert "Our postmaster has refused mail of your server" in str(decision.reply)
+
+    run(main())
+
+
+def test_words_that_cannot_be_read_hold_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    town = Town(tmp_path, rules=ALONE)
+
+    async def down(*_: object, **__: object) -> Any:
+        raise StoreDown("disk full")
+
+    async def main() -> None:
+        await knock_twice(town, A)
+        monkeypatch.setattr(town.holds, "words", down)
+        assert await town.knock(A) == Continue()
+
+    run(main())
+
+
+# --- The deadline -----------------------------------------------------------------------------------
+def test_what_the_deadline_let_in_never_waits_again_and_is_counted(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+
+    async def main() -> None:
+        await knock_twice(town, A)
+        await town.wait(24)
+        for days in (0, 1, 40, 300):
+            await town.wait(days * 24)
+            await town.knock(A)  # greylisted anew after a long time
+            await town.wait(0.2)
+            assert await town.knock(A) == Continue()
+        assert (await town.ticket()).decided_by == "deadline"
+        numbers = stats(await town.holds.tickets(None), town.clock.now)
+        assert (numbers.by_deadline, numbers.approved, numbers.waiting) == (1, 1, 0)
+
+    run(main())
+
+
+def test_a_person_may_still_deny_what_the_deadline_let_in(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+
+    async def main() -> None:
+        await knock_twice(town, A)
+        await town.wait(24)
+        await say(town, "denied", "domain")
+        assert isinstance(await town.knock(A), Reject)
 
     run(main())

@@ -14,7 +14,7 @@ import pytest
 from postward.store.database import Database, SchemaRefused, connect, is_corrupt, migrate, shape
 from postward.store.schema import STATE, Schema
 
-OLD = [(Path(__file__).parent / f"version_{number}.sql").read_text() for number in (1, 2)]
+OLD = [(Path(__file__).parent / f"version_{number}.sql").read_text() for number in (1, 2, 3)]
 VERSION_1 = OLD[0]
 
 
@@ -78,7 +78,28 @@ def test_beginners_at_the_same_time_make_one_file(path: Path, schema: Schema) ->
     assert aside(path) == []
 
 
-@pytest.mark.parametrize("old_file", OLD, ids=["1", "2"])
+def test_what_was_decided_in_version_3_is_about_what_was_named(path: Path) -> None:
+    """There, a word about a client, or for a while, closed its ticket for the whole domain for good."""
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(OLD[2])
+    with closing(Database(path, STATE).connect()) as connection:
+        rows = connection.execute("SELECT domain, verdict, until, reminders FROM tickets ORDER BY domain")
+        assert rows.fetchall() == [
+            ("client.example", "waiting", None, '{"mail": 2, "webhook": 2}'),
+            ("domain.example", "denied", None, "{}"),
+            ("held.example", "approved", None, "{}"),
+            ("while.example", "approved", 1800003600.0, "{}"),
+        ]
+        words = connection.execute("SELECT value, ticket FROM words ORDER BY value")
+        assert words.fetchall() == [
+            ("192.0.2.1", "0000000a"),
+            ("domain.example", "0000000b"),
+            ("old.example", ""),
+            ("while.example", "0000000c"),
+        ]
+
+
+@pytest.mark.parametrize("old_file", OLD, ids=["1", "2", "3"])
 def test_an_older_version_is_migrated_and_keeps_its_rows(path: Path, old_file: str) -> None:
     with closing(sqlite3.connect(path)) as old:
         old.executescript(old_file)
@@ -88,10 +109,10 @@ def test_an_older_version_is_migrated_and_keeps_its_rows(path: Path, old_file: s
     ):
         assert connection.execute("PRAGMA user_version").fetchone() == (STATE.version,)
         assert connection.execute("SELECT attempts FROM greylist WHERE key = 'known'").fetchone() == (7,)
-        tickets = connection.execute("SELECT id, knock, card, clients, reminded, decided FROM tickets")
-        assert tickets.fetchall() == (
-            [("0badcafe", "{}", "{}", "[]", 0, 0.0)] if old_file != VERSION_1 else []
+        tickets = connection.execute(
+            "SELECT id, knock, card, clients FROM tickets WHERE domain = 'held.example'"
         )
+        assert tickets.fetchall() == ([("0badcafe", "{}", "{}", "[]")] if old_file != VERSION_1 else [])
         fresh.isolation_level = None
         migrate(fresh, STATE)
         assert shape(connection) == shape(fresh)

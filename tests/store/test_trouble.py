@@ -66,7 +66,7 @@ async def until_it_works(store: SqliteStore) -> None:
 
 async def until_written(store: SqliteStore) -> None:
     end = time.monotonic() + 10
-    while store.seen._behind.waits("key") or store.ratings._behind.waits("key"):
+    while not (store.seen._behind.is_empty and store.ratings._behind.is_empty):
         assert time.monotonic() < end, "it is not written"
         await asyncio.sleep(0.05)
 
@@ -318,6 +318,41 @@ def test_what_is_in_memory_goes_on_in_a_file_that_takes_no_more(
             assert after.execute(count).fetchone() == (2_001, 2_001)
 
     asyncio.run(run())
+
+
+def test_notes_in_trouble_are_written_at_the_close_by_a_fresh_connection(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that was opened while the disk was full stays so until it fails."""
+    mend = broken_by(monkeypatch, read_only)
+
+    async def run() -> None:
+        store = SqliteStore(path)
+        note(store)
+        mend()
+        store.close()
+
+    asyncio.run(run())
+    with closing(sqlite3.connect(path)) as after:
+        count = "SELECT (SELECT count(*) FROM seen), (SELECT count(*) FROM ratings)"
+        assert after.execute(count).fetchone() == (1, 1)
+
+
+def test_notes_that_a_close_cannot_write_are_counted_in_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken_by(monkeypatch, read_only)
+
+    async def run() -> None:
+        store = SqliteStore(path)
+        note(store)
+        note(store, "other")
+        store.close()
+
+    asyncio.run(run())
+    lost = [text for text in caplog.messages if "notes are lost" in text]
+    assert len(lost) == 2
+    assert lost[0].startswith("what was met before: 2 notes are lost: OperationalError")
 
 
 def test_a_file_that_becomes_corrupt_keeps_memory_and_takes_new_words(store: SqliteStore, path: Path) -> None:
