@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from postward.state import Ticket
+from postward.state import StoreDown, Ticket, Word
+from postward.store import tickets
 from postward.store.factory import open_store
+from postward.store.sqlite_holds import SqliteHolds
 from tests.console.site import make, postward
 
 OPENED = 1_795_000_000.0
@@ -164,6 +169,137 @@ def test_undo_takes_everything_back(tmp_path: Path, etc: str) -> None:
     assert said(etc) == []
     assert not known(tmp_path, "new.example")
     assert found.id in postward("holds", "list", "--config", etc).output
+
+
+@pytest.mark.parametrize("option", ["--client", "--network", "--address"])
+def test_a_word_about_less_than_the_domain_leaves_it_waiting(tmp_path: Path, etc: str, option: str) -> None:
+    ticket(tmp_path, "new.example", "x", "2001:db8::1", "192.0.2.1")
+    result = postward("holds", "approve", "new.example", option, "--config", etc)
+    *values, last = result.output.splitlines()
+    assert values == [f"{value}: approved" for _, value, _ in sorted(said(etc), reverse=True)]
+    assert last == "new.example goes on waiting for everybody else"
+    assert not known(tmp_path, "new.example")
+    assert "new.example" in postward("holds", "list", "--config", etc).output
+
+
+def test_a_domain_approved_for_a_while_is_not_known_for_ever(tmp_path: Path, etc: str) -> None:
+    ticket(tmp_path, "new.example")
+    postward("holds", "approve", "new.example", "--for", "90d", "--config", etc)
+    assert not known(tmp_path, "new.example")
+    shown = postward("holds", "show", "new.example", "--config", etc).output
+    assert "\nuntil            " in shown
+
+
+def test_undo_takes_all_words_of_a_ticket_back_and_no_others(tmp_path: Path, etc: str) -> None:
+    for name in ("a.example", "b.example"):
+        ticket(tmp_path, name, "x", "192.0.2.1")
+    postward("holds", "deny", "b.example", "--network", "--config", etc)
+    postward("holds", "deny", "a.example", "--client", "--config", etc)
+    postward("holds", "approve", "a.example", "--config", etc)
+    result = postward("holds", "undo", "a.example", "--config", etc)
+    assert result.output == "a.example: waiting, 2 words forgotten\n"
+    assert said(etc) == [("network", "192.0.2.0/24", "denied")]
+
+
+def test_undo_finds_its_words_among_many(tmp_path: Path, etc: str) -> None:
+    ticket(tmp_path, "new.example")
+    postward("holds", "deny", "new.example", "--config", etc)
+    say_many(tmp_path, 1_200)
+    result = postward("holds", "undo", "new.example", "--config", etc)
+    assert result.output == "new.example: waiting, 1 word forgotten\n"
+
+
+def say_many(home: Path, number: int) -> None:
+    async def say() -> None:
+        store = open_store("sqlite", home / "state.db")
+        try:
+            now = time.time() + 60
+            for each in range(0, number, 200):
+                words = (Word("client", f"c{each + one}", "denied", "root", "", now) for one in range(200))
+                await asyncio.gather(*map(store.holds.say, words))
+        finally:
+            store.close()
+
+    asyncio.run(say())
+
+
+def test_where_there_are_more_words_it_says_so(tmp_path: Path, etc: str) -> None:
+    ticket(tmp_path, "new.example")
+    say_many(tmp_path, 200)
+    result = postward("holds", "words", "--limit", "3", "--json", "--config", etc)
+    assert len(json.loads(result.stdout)) == 3
+    assert "there are more than 3: use --limit" in result.stderr
+    result = postward("holds", "words", "--limit", "200", "--config", etc)
+    assert "more" not in result.stderr
+    assert result.stdout.count("denied") == 200
+
+
+def test_a_word_whose_ticket_is_gone_can_be_forgotten(tmp_path: Path, etc: str) -> None:
+    ticket(tmp_path, "new.example", "x", "192.0.2.1")
+    for option in ("--client", "--network"):
+        postward("holds", "deny", "new.example", option, "--config", etc)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as store:
+        store.execute("DELETE FROM tickets")
+        store.commit()
+    result = postward("holds", "forget", "network", "192.0.2.0/24", "--config", etc)
+    assert result.output == "network 192.0.2.0/24: forgotten\n"
+    assert said(etc) == [("client", "192.0.2.1", "denied")]
+
+
+@pytest.mark.parametrize("word", ["approve", "deny"])
+def test_when_a_domains_word_is_forgotten_it_waits_again(tmp_path: Path, etc: str, word: str) -> None:
+    ticket(tmp_path, "new.example")
+    postward("holds", word, "new.example", "--config", etc)
+    postward("holds", "forget", "domain", "new.example", "--config", etc)
+    assert "new.example" in postward("holds", "list", "--config", etc).output
+    assert not known(tmp_path, "new.example")
+
+
+def test_what_nobody_said_cannot_be_forgotten(tmp_path: Path, etc: str) -> None:
+    ticket(tmp_path, "new.example")
+    result = postward("holds", "forget", "domain", "new.example", "--config", etc)
+    assert result.exit_code == 1
+    assert "nobody has said anything about domain new.example" in result.stderr
+
+
+def test_too_many_words_are_an_error_of_their_own(
+    tmp_path: Path, etc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.example", "b.example"):
+        ticket(tmp_path, name)
+    monkeypatch.setattr(tickets, "MAX_WORDS", 1)
+    postward("holds", "deny", "a.example", "--config", etc)
+    result = postward("holds", "deny", "b.example", "--config", etc)
+    assert result.exit_code == 1
+    assert "there are 1 words already, no more are kept" in result.stderr
+    assert "postward holds forget" in result.stderr
+    assert "b.example: denied" not in result.stdout
+    assert postward("holds", "approve", "a.example", "--config", etc).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "verb"), [("approve", "say"), ("deny", "decide"), ("undo", "unsay"), ("undo", "decide")]
+)
+def test_a_command_that_met_a_store_that_was_down_can_be_said_again(
+    tmp_path: Path, etc: str, monkeypatch: pytest.MonkeyPatch, word: str, verb: str
+) -> None:
+    async def down(*_: object, **__: object) -> None:
+        raise StoreDown("disk full")
+
+    ticket(tmp_path, "new.example")
+    if word == "undo":
+        postward("holds", "approve", "new.example", "--config", etc)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteHolds, verb, down)
+        result = postward("holds", word, "new.example", "--config", etc)
+    assert result.exit_code == 1
+    assert "the store does not answer: disk full" in result.stderr
+    assert postward("holds", word, "new.example", "--config", etc).exit_code == 0
+    verdict = {"approve": "approved", "deny": "denied", "undo": "waiting"}[word]
+    told = json.loads(postward("holds", "show", "new.example", "--json", "--config", etc).output)
+    assert told["verdict"] == verdict
+    assert said(etc) == ([] if word == "undo" else [("domain", "new.example", verdict)])
+    assert known(tmp_path, "new.example") is (word == "approve")
 
 
 def test_undo_leaves_other_words_alone(tmp_path: Path, etc: str) -> None:
