@@ -5,6 +5,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from postward.daemon.config import load_settings
 from postward.rules.document import parse
 from postward.rules.load import load
 from postward.rules.schema import schema
@@ -15,6 +16,7 @@ PAGES = [
     "docs/rules.md",
     "docs/howto/ratings.md",
     "docs/howto/spam-traps.md",
+    "docs/howto/hold-new-domains.md",
     "docs/howto/try-a-rule-first.md",
     "docs/howto/tend-lists.md",
 ]
@@ -41,6 +43,14 @@ def test_the_schema_takes_the_examples_of_a_page(page: str) -> None:
     for name, text in named(page, "yaml").items():
         if name.startswith("rules.d/"):
             jsonschema.validate(parse(text.encode(), name).data, schema())
+
+
+def test_the_settings_of_the_page_about_holds_load(tmp_path: Path) -> None:
+    _write(tmp_path, {"postward.yml": named("docs/howto/hold-new-domains.md", "yaml")["postward.yml"]})
+    settings = load_settings(tmp_path)
+    assert settings.notify.mail is not None
+    assert settings.notify.webhook is not None
+    assert settings.rdap.servers
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
