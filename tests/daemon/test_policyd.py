@@ -64,6 +64,15 @@ def test_a_changed_socket_waits_for_a_restart(site: Path) -> None:
         assert "policyd changed: this takes a restart" in daemon.log
 
 
+def test_the_half_life_of_ratings_waits_for_a_restart(site: Path) -> None:
+    with Running("policyd", site) as daemon:
+        with (site / "etc/postward.yml").open("a") as file:
+            file.write("ratings: {half_life: 7d, spam: -3}\n")
+        assert daemon.reload().error == ""
+        assert "ratings.half_life changed: this takes a restart" in daemon.log
+        assert "ratings changed: this takes a restart" not in daemon.log
+
+
 def test_reloads_under_load_lose_no_request(site: Path) -> None:
     with Running("policyd", site) as daemon:
         done = threading.Event()
