@@ -52,8 +52,19 @@ class Trouble:
 Answer = Records[R] | NoName | NoData | Trouble
 
 
-ASKER: ContextVar[IPAddress | None] = ContextVar("asker", default=None)
-"""The client whose mail is being judged: each client network has its share of the queries."""
+@dataclass(slots=True, eq=False)
+class Asker:
+    """For whose mail the DNS is asked: each client network has its share of the queries.
+
+    `crowded`: an answer was refused or late because the client's own network has used up its share.
+    """
+
+    client: IPAddress | None = None
+    crowded: bool = False
+
+
+ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
+"""Of the message that is being judged."""
 
 
 class Dns(Protocol):
@@ -224,6 +235,7 @@ class Tools:
     dns_lists: DnsLists = field(default_factory=NoDnsLists)
     networks: Networks = field(default_factory=NoNetworks)
     client: dict[str, Any] = field(default_factory=dict)
+    asker: Asker = field(default_factory=Asker)
 
     def for_message(self) -> "Tools":
         """The same tools with an empty memo."""

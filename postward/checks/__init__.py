@@ -23,6 +23,7 @@ class Cost(Enum):
     MEMORY = "memory"
     LOOKUP = "lookup"
     RECALL = "recall"
+    LATE = "late"
     DELAY = "delay"
     STATE = "state"
 
@@ -34,8 +35,8 @@ class Check(Protocol):
     """The word after `check:` in a rule."""
     cost: ClassVar[Cost]
     """LOOKUP: asks the network, and may read what was seen before. RECALL: reads what was seen before and
-    books nothing. DELAY: notes the attempt and charges nothing (greylisting); STATE: books in the store.
-    Both run at policyd only (one owner of the state)."""
+    books nothing. LATE: looks at what the look-ups have met. DELAY: notes the attempt and charges nothing
+    (greylisting); STATE: books in the store. Both run at policyd only (one owner of the state)."""
     reasons: ClassVar[Mapping[str, str]]
     """Each reason that a Hit may carry, with a sentence for the docs page."""
     says: ClassVar[Mapping[str, str]]

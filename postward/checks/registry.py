@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from postward.checks.crowded import Crowded
 from postward.checks.decided import Decided
 from postward.checks.dns_list import DnsList
 from postward.checks.from_header import FromHeader
@@ -22,6 +23,7 @@ from postward.checks.spf_record import SpfRecord
 CHECKS: dict[str, type[Any]] = {
     check.name: check
     for check in (
+        Crowded,
         Decided,
         DnsList,
         FromHeader,

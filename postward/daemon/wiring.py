@@ -45,7 +45,7 @@ class SystemClock:
 def resolver(settings: Settings, clock: Clock) -> Dns:
     """The look-ups as configured. Belongs to the event loop that first uses it."""
     dns = settings.dns
-    return Resolver(dns.servers or servers_from(), dns.timeout, dns.attempts, dns.cache, clock)
+    return Resolver(dns.servers or servers_from(), dns.timeout, dns.attempts, dns.cache, clock, org_domain)
 
 
 def tools(configuration: Configuration, dns: Dns, store: Store, clock: Clock) -> Tools:
@@ -93,8 +93,9 @@ def watch_dns_lists(house: House, settings: Settings, tell: Callable[[str], None
     """Give the house its DNS lists; none is asked until the guard, which is to be run, has tested it."""
     kit, file = house.tools, dns_lists_file(settings)
     states = statistics.load(file) if file is not None else {}
-    kit.dns_lists = lists = AskedLists(definitions(settings.dns_lists), kit.dns, org_domain, states)
-    return Guard(lists, kit.dns, kit.clock, file=file, tell=tell)
+    dns = kit.dns.apart() if isinstance(kit.dns, Resolver) else kit.dns
+    kit.dns_lists = lists = AskedLists(definitions(settings.dns_lists), dns, org_domain, states)
+    return Guard(lists, dns, kit.clock, file=file, tell=tell)
 
 
 async def tested_dns_lists(settings: Settings, dns: Dns, clock: Clock) -> AskedLists:

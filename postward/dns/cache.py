@@ -20,6 +20,7 @@ MAX_NEGATIVE_TTL = 3_600
 TROUBLE_TTL = 3
 """RFC 2308 7.1 allows five minutes; a repaired zone should be seen at once."""
 _OCTETS_AN_ENTRY = 512
+_AROUND_ONE = 50  # octets of memory that a text or a pair takes beside what it holds
 
 
 class Cache:
@@ -97,8 +98,13 @@ def _aged(answer: Answer[Any], ttl: int) -> Answer[Any]:
 def _weight(answer: Answer[Any]) -> int:
     if not isinstance(answer, Records):
         return 1
-    octets = sum(
-        sum(map(len, value)) if isinstance(value, tuple) and isinstance(value[0], bytes) else 32
-        for value in answer.values
-    )
-    return 1 + octets // _OCTETS_AN_ENTRY
+    return 1 + sum(map(_octets, answer.values)) // _OCTETS_AN_ENTRY
+
+
+def _octets(value: Any) -> int:
+    """The memory that a value takes: an address or a name, an exchange with its preference, strings."""
+    if isinstance(value, str):
+        return _AROUND_ONE + len(value)
+    if isinstance(value[0], int):
+        return 2 * _AROUND_ONE + len(value[1])
+    return _AROUND_ONE + sum(_AROUND_ONE + len(each) for each in value)

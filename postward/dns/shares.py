@@ -1,17 +1,20 @@
 """Who may have how many queries under way: a client with slow zones must not use up all of them.
 
-A client network is a /24 (IPv4) or a /48 (IPv6), what one owner usually has. Look-ups that are for
-no client, such as tests of lists, are bounded by the whole only (THREATS D5).
+A client (IPv6: a /64) has at most half of what its network has, a client network (a /24 or /48, what
+one owner usually has) at most a quarter of all, and what a network asks of one zone at most a third of
+its part: zones that never answer then keep nobody else waiting, and hardly their own asker. Look-ups
+that are for no client, such as tests of lists, are bounded by the whole only (THREATS D5).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
 
 from postward.mail import IPAddress
 
-_PART = 4
-"""One network has at most a quarter of all."""
+_NETWORK_PART = 4
+_CLIENT_PART = 2 * _NETWORK_PART
+_ZONE_PART = 3 * _NETWORK_PART
 
 Network = tuple[int, int] | None
 """(4 or 6, the first 24 or 48 bits), `None` for nobody."""
@@ -25,53 +28,149 @@ def network_of(client: IPAddress | None) -> Network:
 
 
 class Shares:
-    """`in_flight` queries at the servers at the same time; with those that wait, `in_all` at most."""
+    """`in_flight` queries at the servers at the same time; with those that wait, `in_all` at most.
 
-    def __init__(self, in_flight: int, in_all: int) -> None:
-        self._slots = asyncio.Semaphore(in_flight)
+    `now`: monotonic seconds.
+    """
+
+    def __init__(self, in_flight: int, in_all: int, now: Callable[[], float]) -> None:
         self._in_flight = in_flight
         self._in_all = in_all
-        self._held = 0
-        self._by_network: dict[Network, _Share] = {}
+        self._now = now
+        self._shares: dict[Hashable, _Share] = {}
 
-    def refusal(self, network: Network) -> str:
-        """Why one more query of `network` cannot be taken on; empty if it can."""
-        if self._held >= self._in_all:
-            return "too many queries under way"
-        share = self._by_network.get(network)
-        if network is not None and share is not None and share.held >= max(self._in_all // _PART, 1):
-            return "too many queries under way for one client network"
-        return ""
+    def place(self, client: IPAddress | None, zone: str) -> "Place":
+        """A place for one more query about `zone` (empty: the zone does not matter). Raises `NoPlace`."""
+        network = network_of(client)
+        shares: list[_Share] = []
+        if client is not None:
+            host = client.version, int(client) >> (0 if client.version == 4 else 64)
+            if zone:
+                shares.append(self._share((network, zone), _ZONE_PART, _NETWORK_PART))
+            shares.append(self._share(("host", host), _CLIENT_PART, _CLIENT_PART))
+            shares.append(self._share(network, _NETWORK_PART, _NETWORK_PART))
+        own = len(shares)
+        if zone:
+            shares.append(self._share(("zone", zone), _NETWORK_PART, 1))
+        shares.append(self._share("all", 1, 1))
+        full = next((number for number, share in enumerate(shares) if share.is_full), None)
+        if full is not None:
+            raise NoPlace(own=full < own)
+        for share in shares:
+            share.held += 1
+            self._shares[share.key] = share
+        return Place(shares, own, self._now, self._shares)
 
-    def take(self, network: Network) -> None:
-        """Count one query that begins, in its turn; `slot` ends it."""
-        share = self._by_network.get(network)
+    def _share(self, key: Hashable, part: int, part_of_all: int) -> "_Share":
+        share = self._shares.get(key)
         if share is None:
-            part = self._in_flight if network is None else max(self._in_flight // _PART, 1)
-            share = self._by_network[network] = _Share(part)
-        share.held += 1
-        self._held += 1
+            share = _Share(key, max(self._in_flight // part, 1), max(self._in_all // part_of_all, 1))
+        return share
 
-    @asynccontextmanager
-    async def slot(self, network: Network) -> AsyncIterator[None]:
-        """Wait for the turn of a query that was taken on, and give its place back at the end."""
-        share = self._by_network[network]
-        try:
-            # Its own share first: who waits for that keeps nobody else from the servers.
-            async with share.slots, self._slots:
-                yield
-        finally:
-            self._held -= 1
+
+class NoPlace(Exception):
+    """Too many queries are under way. `own`: those of the asker's own network."""
+
+    def __init__(self, *, own: bool) -> None:
+        super().__init__(
+            "your network has too many queries under way" if own else "too many queries under way"
+        )
+        self.own = own
+
+
+class Place:
+    """The place of one query; to be left when the query ends, in whatever way."""
+
+    def __init__(
+        self,
+        shares: Sequence["_Share"],
+        own: int,
+        now: Callable[[], float],
+        all_shares: dict[Hashable, "_Share"],
+    ) -> None:
+        self._queues = shares
+        self._own = own
+        self._now = now
+        self._shares = all_shares
+        self._taken = 0
+        self._since = now()
+        self._waited = -1.0 if own else 0.0
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which the query waited for others of its own network, so far."""
+        return self._now() - self._since if self._waited < 0 else self._waited
+
+    def hurry(self) -> bool:
+        """Take the turn if it has come, without a wait."""
+        for share in self._queues[self._taken :]:
+            if not share.take():
+                return False
+            self._step()
+        return True
+
+    async def turn(self) -> None:
+        """Wait for the turn. What the own network has under way comes first: it keeps nobody else waiting."""
+        for share in self._queues[self._taken :]:
+            if not share.take():
+                await share.wait()
+            self._step()
+
+    def _step(self) -> None:
+        self._taken += 1
+        if self._taken == self._own:
+            self._waited = self._now() - self._since
+
+    def leave(self) -> None:
+        """Let the next ones have their turn."""
+        for number, share in enumerate(self._queues):
+            if number < self._taken:
+                share.give()
             share.held -= 1
             if not share.held:
-                del self._by_network[network]
+                del self._shares[share.key]
+        self._taken, self._queues = 0, ()
 
 
 class _Share:
-    """What one network has under way."""
+    """What one asker or zone has: `free` turns, and `held` queries, those that wait too."""
 
-    __slots__ = ("held", "slots")
+    __slots__ = ("_free", "_most_held", "_waiting", "held", "key")
 
-    def __init__(self, in_flight: int) -> None:
+    def __init__(self, key: Hashable, in_flight: int, in_all: int) -> None:
+        self.key = key
         self.held = 0
-        self.slots = asyncio.Semaphore(in_flight)
+        self._free = in_flight
+        self._most_held = in_all
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        return self.held >= self._most_held
+
+    def take(self) -> bool:
+        """A turn, if one is free: then nobody waits."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self) -> None:
+        """Until somebody gives a turn to us."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give()  # it was given to us in the very moment that we left
+            raise
+
+    def give(self) -> None:
+        """Hand a turn on to whoever waits longest."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1

@@ -7,23 +7,30 @@ What does not answer the question is not looked at; whoever floods us with guess
 import asyncio
 
 from postward.dns import wire
+from postward.dns.reader import BadReply
 
 Server = tuple[str, int]
 """Address and port."""
 
-MAX_REPLY = 16_384
-"""Octets. No sender policy and no key is this long (THREATS A16, A18)."""
 _MAX_STRAYS = 10
 
 
 async def exchange(server: Server, name: bytes, kind: int, within: float) -> bytes:
-    """The server's reply. Raises `TimeoutError` after `within` seconds, `OSError`, `wire.BadReply`."""
+    """The server's reply. Raises `TimeoutError` after `within` seconds, `OSError`, `BadReply`."""
     query = wire.ask(name, kind)
     async with asyncio.timeout(within):
         reply = await _by_udp(server, query)
         if reply is None or wire.is_truncated(reply):
-            reply = await _by_tcp(server, query)
-    return reply
+            return await _by_tcp(server, query, kind)
+    return reply[: _enough(len(reply), kind)]
+
+
+def _enough(length: int, kind: int) -> int:
+    """How much is read of a reply of `length` octets; of names of an address the first part will do."""
+    limit = wire.limit(kind)
+    if length > limit and kind != wire.PTR:
+        raise BadReply(f"a reply of {length} octets")
+    return min(length, limit)
 
 
 class _Asking(asyncio.DatagramProtocol):
@@ -61,19 +68,17 @@ async def _by_udp(server: Server, query: bytes) -> bytes | None:
         transport.close()
 
 
-async def _by_tcp(server: Server, query: bytes) -> bytes:
+async def _by_tcp(server: Server, query: bytes, kind: int) -> bytes:
     """RFC 7766 8: the message after its length in two octets."""
-    reader, writer = await asyncio.open_connection(*server, limit=MAX_REPLY + 2)
+    reader, writer = await asyncio.open_connection(*server, limit=wire.MAX_TEXT + 2)
     try:
         writer.write(len(query).to_bytes(2, "big") + query)
         length = int.from_bytes(await reader.readexactly(2), "big")
-        if length > MAX_REPLY:
-            raise wire.BadReply(f"a reply of {length} octets")
-        reply = await reader.readexactly(length)
+        reply = await reader.readexactly(_enough(length, kind))
     except EOFError as error:
-        raise wire.BadReply("connection closed in the middle of a reply") from error
+        raise BadReply("connection closed in the middle of a reply") from error
     finally:
         writer.close()
     if not wire.replies_to(reply, query) or wire.is_truncated(reply):
-        raise wire.BadReply("a reply to another question")
+        raise BadReply("a reply to another question")
     return reply

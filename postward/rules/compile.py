@@ -265,6 +265,6 @@ def _phase(check: Check, then: Outcome, conditions: tuple[Condition, ...]) -> Ph
         return Phase.HOLD
     if check.cost in (Cost.DELAY, Cost.STATE):
         return Phase.DELAY if check.cost is Cost.DELAY else Phase.STATE
-    if weighs:
+    if weighs or check.cost is Cost.LATE:
         return Phase.WEIGHED
     return Phase.MEMORY if check.cost is Cost.MEMORY else Phase.LOOKUP

@@ -80,7 +80,8 @@ class Case:
         if self.carried is not None and self.carried.accepted_by:
             by = self.carried.accepted_by
             return Judgement(self.trace, mail.stage, Accept(by), by, self.carried.score, ())
-        ASKER.set(mail.known.get("client_address"))
+        self.tools.asker.client = mail.known.get("client_address")
+        ASKER.set(self.tools.asker)
         if self._client is None and "helo_name" in mail.known:
             self._client = self._ruleset.clients.meet(mail, began)
             self.tools.client = self._client.memo

@@ -37,7 +37,7 @@ class Phase(IntEnum):
     MEMORY = 1
     LOOKUP = 2
     WEIGHED = 3
-    """Rules with a condition on the score or on hits of the phases before."""
+    """Rules with a condition on the score or on hits of the phases before, and checks of cost LATE."""
     DELAY = 4
     HOLD = 5
     STATE = 6

@@ -79,7 +79,15 @@ def test_large_answers_count_as_several() -> None:
     cache = Cache(40, Clock().monotonic)
     for number in range(10):
         cache.put((16, f"{number}.example"), Records(((b"x" * 255,) * 20,), 60))
-    assert len(cache) == 4
+    assert len(cache) == 3
+
+
+def test_exchanges_weigh_what_their_names_do() -> None:
+    cache = Cache(40, Clock().monotonic)
+    for number in range(10):
+        names = ((place, "a." * 120 + "example") for place in range(64))
+        cache.put((15, f"{number}.example"), Records(tuple(names), 60))
+    assert len(cache) == 0  # each weighs more than all may: 64 names of 247 octets are 22 kB
 
 
 def test_putting_again_counts_once() -> None:

@@ -144,7 +144,7 @@ def test_a_thousand_names_of_an_address_are_cut() -> None:
     reply = _reply(*(f"a.example. PTR h{number}.example." for number in range(1000)), kind="PTR")
     found = wire.read(reply, wire.PTR)
     assert isinstance(found, Records)
-    assert len(found.values) == wire.MAX_PTR
+    assert len(found.values) == wire.MAX_HOSTS
 
 
 def test_mail_exchangers_are_sorted() -> None:
