@@ -92,7 +92,7 @@ STATE = Schema(
             "ALTER TABLE tickets ADD COLUMN due REAL NOT NULL DEFAULT 0.0",
             "UPDATE tickets SET reminders = '{\"mail\": ' || reminded || ', \"webhook\": ' || reminded || '}'"
             " WHERE reminded > 0",
-            "CREATE INDEX tickets_due ON tickets (verdict, due)",
+            "CREATE INDEX tickets_due ON tickets (verdict, due, opened)",
             # the ticket that a word was said about: before, it was told by the time
             "ALTER TABLE words ADD COLUMN ticket TEXT NOT NULL DEFAULT ''",
             "CREATE INDEX tickets_decided ON tickets (decided)",

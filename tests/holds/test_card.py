@@ -130,3 +130,13 @@ def test_a_ticket_without_a_client_tells_what_it_can() -> None:
     told = card(held=ticket(knock={}))
     assert "rdns" not in told
     assert told["mx"] == "mx.new.example (10)"
+
+
+def test_a_card_for_an_ipv6_client() -> None:
+    tools = kit()
+    asyncio.run(tools.store.ratings.set("network:2001:db8::/64", -3, now=1.0, by="root", reason="x"))
+    told = card(tools, ticket(knock={**KNOCK, "client": "2001:db8::25"}))
+    assert told["network"] == "2001:db8::/64"
+    assert told["rdns"] == "none"
+    assert told["spf"] == "fail for new.example"
+    assert told["rating"] == "network:2001:db8::/64 -3.0 (0 events)"

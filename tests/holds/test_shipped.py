@@ -9,8 +9,9 @@ import pytest
 
 from postward.address import parse
 from postward.decision import Continue, Decision, Defer, Hold
-from postward.learning import Learner, Points, about_recipients
+from postward.learning import Learner, about_recipients
 from postward.mail import Mail
+from postward.outcomes import Points
 from postward.stage import Door, Stage
 from tests.dns_zone import ZoneDns
 from tests.house import TestHouse, build

@@ -38,3 +38,8 @@ def test_by_day() -> None:
 def test_the_networks_behind_them() -> None:
     others = [replace(ONE, clients=("198.51.100.1",))] * 3
     assert stats([ONE, *others], NOW).networks == (("198.51.100.0/24", 3), ("192.0.2.0/24", 1))
+
+
+def test_the_networks_of_ipv6_clients() -> None:
+    six = replace(ONE, clients=("2001:db8::1", "2001:db8::2", "2001:db8:1::1"))
+    assert stats([six], NOW).networks == (("2001:db8::/64", 1), ("2001:db8:1::/64", 1))

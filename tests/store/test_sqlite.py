@@ -465,6 +465,8 @@ def test_too_many_waiting_tickets_are_deleted(path: Path, monkeypatch: pytest.Mo
         sqlite_holds._BY_DOMAIN,
         sqlite_holds._NEWEST,
         sqlite_holds._NEWEST_OF,
+        sqlite_holds._DUE,
+        sqlite_holds._PUT_DUE,
         sqlite_holds._FORGET,
     ],
 )
@@ -476,3 +478,24 @@ def test_every_question_uses_an_index(path: Path, sql: str) -> None:
     told = " / ".join(str(row[3]) for row in plan)
     assert "INDEX" in told or "PRIMARY KEY" in told
     assert "TEMP B-TREE" not in told
+
+
+def test_a_person_and_the_deadline_in_two_processes_at_once(path: Path) -> None:
+    """Whoever comes first, the person's decision stands."""
+    policyd, console = SqliteStore(path), SqliteStore(path)
+
+    async def run() -> None:
+        for number in range(20):
+            ticket = await policyd.holds.meet(f"d{number}.example", now=NOW, evidence="", knock={})
+            deadline = policyd.holds.decide(
+                ticket.id, "approved", now=NOW, by="deadline", note="", only_if="waiting"
+            )
+            person = console.holds.decide(ticket.id, "denied", now=NOW, by="carol", note="")
+            await asyncio.gather(*((deadline, person) if number % 2 else (person, deadline)))
+            decided = await policyd.holds.find(ticket.id)
+            assert decided is not None
+            assert (decided.verdict, decided.decided_by) == ("denied", "carol")
+
+    asyncio.run(run())
+    policyd.close()
+    console.close()
