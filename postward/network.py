@@ -14,6 +14,20 @@ _LOCAL = tuple(
         "::1/128", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
+# RFC 6890 and the registries that it began: what no host of the Internet has, and what hides another
+# address (6to4 and its relays, Teredo; mapped ones and NAT64 are outside of 2000::/3).
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_SPECIAL = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+        "192.0.0.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
+        "2001::/23", "2002::/16", "3fff::/20",
+    )
+)  # fmt: skip
+_EXAMPLES = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
 
 
 def address_of(text: str) -> IPAddress | None:
@@ -54,7 +68,26 @@ def cidr_of(address: IPAddress) -> str:
     return str(ipaddress.ip_network((int(address), 24 if address.version == 4 else 64), strict=False))
 
 
+def holder_of(address: IPAddress) -> str:
+    """What one client holds, as text: its IPv4 address, or its /64 of IPv6, where it can change at will."""
+    return str(address) if address.version == 4 else cidr_of(address)
+
+
 @lru_cache(maxsize=4096)
 def is_local(address: IPAddress) -> bool:
     """This host, or a private network (RFC 1918, RFC 4193) or link."""
     return any(address in network for network in _LOCAL)
+
+
+@lru_cache(maxsize=8192)
+def is_public(address: IPAddress) -> bool:
+    """Whether a host of the Internet can have the address, and it hides no other one."""
+    return may_be_public(address) and not any(address in network for network in _EXAMPLES)
+
+
+@lru_cache(maxsize=8192)
+def may_be_public(address: IPAddress) -> bool:
+    """The same, but networks for documentation pass: examples of tests and pages live there."""
+    if address.version == 6 and address not in _GLOBAL_UNICAST:
+        return False
+    return not any(address in network for network in _SPECIAL)

@@ -14,22 +14,12 @@ from typing import Any, Literal
 from postward import eager
 from postward.address import Address
 from postward.mail import Mail
+from postward.network import may_be_public
 from postward.printable import printable
 from postward.tools import Answer, Dns, NoName, Records, Tools, Trouble
 
 MAX_EXCHANGES = 10  # looked at; RFC 7208 4.6.4 bounds those of an SPF record alike
 _MAX_WHY = 120
-# What no host of the Internet has (RFC 6890). The networks for documentation are not among them:
-# nothing is gained by it, and the examples of tests and pages live there.
-_NOWHERE = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-            *("192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
-        ),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +124,7 @@ async def _exchange(name: str, dns: Dns) -> _Fault | None:
     found: list[Answer[str]] = []
     for question in (dns.a, dns.aaaa):
         answer = await question(name)
-        if isinstance(answer, Records) and any(map(is_public, answer.values)):
+        if isinstance(answer, Records) and any(map(_reachable, answer.values)):
             return None
         found.append(answer)
         if isinstance(answer, NoName):  # RFC 8020: of no type
@@ -155,9 +145,6 @@ def _give_up(looks: list[eager.Ready[Any] | asyncio.Task[Any]]) -> None:
 
 
 @lru_cache(maxsize=4096)
-def is_public(text: str) -> bool:
-    """Whether a host of the Internet can have the address; an IPv4 address may be wrapped in an IPv6 one."""
-    address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return not any(address in network for network in _NOWHERE)
+def _reachable(text: str) -> bool:
+    """Whether a host of the Internet can have the address; nothing is gained by refusing examples."""
+    return may_be_public(ipaddress.ip_address(text))

@@ -5,7 +5,6 @@ was judged: a name that changes its address meanwhile (DNS rebinding) gains noth
 for the host's name. Redirects are followed only where they are asked for, each judged alike.
 """
 
-import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ import httpx
 
 from postward.holds.registry import CannotAsk
 from postward.mail import IPAddress
-from postward.network import address_of
+from postward.network import address_of, is_public
 from postward.tools import Dns, Records, Trouble
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _ADDRESSES = 2  # that are tried
 _SLOWEST = 60.0  # seconds without a byte; the caller's deadline is shorter
 _PORTS = {"https": 443, "http": 80}
@@ -43,15 +41,6 @@ class Reach:
     private: frozenset[str] = frozenset()
     plain: bool = False
     redirects: int = 0
-
-
-def is_public(address: IPAddress) -> bool:
-    """Whether an address is somebody's on the Internet, and hides no other address (6to4, Teredo)."""
-    if not address.is_global or address.is_multicast or address.is_reserved:
-        return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return True
-    return address in _GLOBAL_UNICAST and address.sixtofour is None and address.teredo is None
 
 
 def host_of(url: str) -> str:
