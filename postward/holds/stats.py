@@ -53,7 +53,7 @@ def stats(tickets: Sequence[Ticket], now: float) -> Stats:
     networks: Counter[str] = Counter()
     for each in tickets:
         found = (address_of(client) for client in each.clients)
-        networks.update({cidr_of(address) for address in found if address is not None})
+        networks.update(list(dict.fromkeys(cidr_of(address) for address in found if address is not None)))
     return Stats(
         waiting=len(waiting),
         oldest=max((now - each.opened for each in waiting), default=None),
