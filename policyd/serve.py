@@ -121,7 +121,9 @@ class PolicyServer:
         if not case.settled(stage):
             return question
         if stage is Stage.DATA:  # the journal is to know which queue id this message has
-            house.record("policyd", mail, Judgement(case.trace, stage, CONTINUE, "", case.score, ()))
+            judgement = Judgement(case.trace, stage, CONTINUE, "", case.score, ())
+            house.record("policyd", mail, judgement)
+            house.learn(mail, judgement, case.tools)  # the mail has come in
         return self._go_on(question, CONTINUE)
 
     def answer(self, question: Question, judgement: Judgement) -> bytes:

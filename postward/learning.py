@@ -5,56 +5,30 @@ nothing here waits, and trouble is logged, never raised. Postfix asks for each r
 an answer failed: each thing is learned once a message.
 
 Trusted are only those whom somebody vouches for (`postward.derive.identity`): a forged sender makes
-no domain known and spoils nobody's rating.
+no domain known and spoils nobody's rating. How much it counts: `postward.outcomes`.
 """
 
 import logging
-from typing import Literal, NamedTuple
+from math import inf
 
-from postward.checks.dns_list import listings_of
-from postward.decision import Accept, Continue, Decision, Defer, Hold, Reject
+from postward.decision import Accept, Continue, Decision, Defer, Discard, Hold, Quarantine, Reject
 from postward.derive import correspondent, identity, responsible
+from postward.derive.dns_listings import listings_of
+from postward.derive.orgdomain import org_domain
+from postward.derive.seen_key import KEEP, key_of_domain, key_of_listed
 from postward.mail import IPAddress, Mail
-from postward.network import cidr_of, is_local
+from postward.network import cidr_of, holder_of, is_local
+from postward.outcomes import Points, Word, merit, note, rated
 from postward.rules.judgement import Judgement
 from postward.rules.ruleset import Ruleset
 from postward.stage import Stage
-from postward.state import Store
 from postward.tools import NoDnsLists, Tools
 
 _log = logging.getLogger("postward.learning")
-KEEP = 400 * 86_400.0
-"""Seconds that correspondents and known domains are remembered after the last mail."""
-SHARES = {"network": 0.25, "asn": 0.05}
-"""What part of a client's points its /24 or /64, and its autonomous system, get."""
 _LEARNED = "learned"  # in the message's memo: what was noted for it
-_MAX_LATELY = 100  # sender domains of one client in some seconds
+_ALLOWED, _CAUGHT, _CAME_IN = "allowed", "caught", "came in"  # marks in there
+_MINUTE = 60.0
 _MAX_LEARNED = 2_000  # notes a message: more than Postfix's smtpd_recipient_limit of recipients
-
-Word = Literal[
-    "accepted", "deferred", "rejected", "listed",
-    "ham", "spam", "virus", "dmarc_fail", "bounced", "complaint",
-]  # fmt: skip
-
-
-class Points(NamedTuple):
-    """What an outcome adds to the ratings of who sent the mail (`ratings:` in postward.yml).
-
-    Of policyd: `accepted`, `deferred`, `rejected` (by anything but a rule about the recipient),
-    `listed` (on a DNS block list). Of what looks into the message, or hears of it afterwards:
-    `ham`, `spam`, `virus`, `dmarc_fail`, `bounced`, `complaint`.
-    """
-
-    accepted: float = 0.2
-    deferred: float = 0.0
-    rejected: float = -1.0
-    listed: float = -0.5
-    ham: float = 0.2
-    spam: float = -2.0
-    virus: float = -6.0
-    dmarc_fail: float = -1.0
-    bounced: float = -0.2
-    complaint: float = -3.0
 
 
 def about_recipients(rules: Ruleset) -> frozenset[str]:
@@ -64,13 +38,26 @@ def about_recipients(rules: Ruleset) -> frozenset[str]:
 
 
 class Learner:
-    """Learns by `points`. `faultless`: the rules whose refusals say nothing about the client."""
+    """Learns by `points`. `faultless`: the rules whose refusals say nothing about the client.
 
-    __slots__ = ("_faultless", "_points")
+    Mail of `suspicious` points or more makes no domain known. A mail counts as one that came in at
+    `counts_at`: DATA where this door is asked at DATA or later, because RCPT costs a client nothing.
+    """
 
-    def __init__(self, points: Points, faultless: frozenset[str] = frozenset()) -> None:
+    __slots__ = ("_faultless", "_points", "counts_at", "suspicious")
+
+    def __init__(
+        self,
+        points: Points,
+        faultless: frozenset[str] = frozenset(),
+        *,
+        suspicious: float | None = None,
+        counts_at: Stage = Stage.RCPT,
+    ) -> None:
         self._points = points
         self._faultless = faultless
+        self.suspicious = inf if suspicious is None else suspicious
+        self.counts_at = counts_at
 
     def learn(self, mail: Mail, judgement: Judgement, tools: Tools) -> None:
         """Note what this judgement teaches. `tools`: those of the message."""
@@ -79,11 +66,11 @@ class Learner:
         except Exception:  # noqa: BLE001  # learning must not stop mail
             _log.exception("nothing learned from a mail (trace %s)", judgement.trace)
 
-    def outcome(self, keys: tuple[str, ...], word: Word, *, store: Store, now: float, reason: str) -> None:
+    def outcome(self, keys: tuple[str, ...], word: Word, *, tools: Tools, reason: str) -> None:
         """Add what the outcome `word` is worth to the ratings of `keys`; `reason` is for people."""
         points: float = getattr(self._points, word)
         if points and keys:
-            note(keys, points, store=store, now=now, reason=reason)
+            note(keys, points, tools=tools, reason=reason)
 
     def _learn(self, mail: Mail, judgement: Judgement, tools: Tools) -> None:
         learned: set[str] = tools.memo.setdefault(_LEARNED, set())
@@ -101,14 +88,18 @@ class Learner:
                 self._correspondent(mail, tools, learned)
         else:
             if at_recipient:
-                self._domain(mail, decision, tools, learned)
                 self._lists(judgement, mail, tools, learned)
+            self._came_in(mail, judgement, client, tools, learned)
             if not isinstance(decision, Accept):  # an admin's word, not the client's merit
-                self._decided(mail, judgement, tools, learned)
+                self._refused(mail, judgement, tools, learned)
                 self._by_rules(judgement, client, mail, tools, learned)
 
+    # --- Our users ---------------------------------------------------------------------------------
     def _correspondent(self, mail: Mail, tools: Tools, learned: set[str]) -> None:
-        """Our user writes to somebody outside."""
+        """Our user writes to somebody outside. Where it is sure who wrote, the domain is no new one either.
+
+        Freemail included: `domain` says only that it is not new, and vouches for none of its users.
+        """
         sender, recipient = mail.sender, mail.recipient
         mark = f"to {recipient.text}"
         if recipient.domain is None or sender.domain is None or mark in learned:
@@ -120,18 +111,39 @@ class Learner:
         for key in (correspondent.pair_key(recipient, sender), correspondent.any_key(recipient)):
             if key:
                 tools.store.seen.note(key, now=now, keep=KEEP)
+        if mail.known.get("sasl_username") and not recipient.has_literal:
+            _know(org_domain(recipient.domain), tools)
 
-    def _domain(self, mail: Mail, decision: Decision, tools: Tools, learned: set[str]) -> None:
-        """The sender's domain is known from now on, if somebody vouches that the mail was of it."""
-        if "domain" in learned or not _goes_on(decision):
+    # --- Strangers ---------------------------------------------------------------------------------
+    def _came_in(
+        self, mail: Mail, judgement: Judgement, client: IPAddress, tools: Tools, learned: set[str]
+    ) -> None:
+        """The mail goes on: a merit of the client's, and its domain is known from now on."""
+        decision = judgement.decision
+        if isinstance(decision, Accept):
+            learned.add(_ALLOWED)
+        elif isinstance(decision, Quarantine | Discard):
+            learned.add(_CAUGHT)
+        if mail.stage < self.counts_at or _CAME_IN in learned or _CAUGHT in learned:
             return
-        learned.add("domain")
+        if not _goes_on(decision):
+            return
+        if mail.stage > Stage.RCPT or judgement.score < self.suspicious:
+            learned.add(_CAME_IN)  # else another recipient of the message may be asked about
+        if judgement.score < self.suspicious:
+            self._domain(mail, tools)
+        if _ALLOWED not in learned and "accepted" not in learned:
+            learned.add("accepted")
+            merit(self._points.accepted, mail, client, tools)
+
+    def _domain(self, mail: Mail, tools: Tools) -> None:
+        """The sender's domain is known, if somebody vouches that the mail was of it."""
         who = identity.known(mail, tools)
         org = who.domain
         if not org and who.host and mail.sender.is_null and responsible.domain_of(mail) == who.host:
             org = who.host
-        if org and _first_lately(f"domain {org}", tools):
-            tools.store.seen.note(f"domain {org}", now=tools.clock.wall(), keep=KEEP)
+        if org:
+            _know(org, tools)
 
     def _lists(self, judgement: Judgement, mail: Mail, tools: Tools, learned: set[str]) -> None:
         """Tell the DNS lists what became of a mail that they were asked about."""
@@ -144,30 +156,25 @@ class Learner:
         tools.dns_lists.verdict(listed, isinstance(judgement.decision, Reject))
         names = ", ".join(sorted({each.list for each in listed.found if each.score > 0}))
         if names and not isinstance(judgement.decision, Accept):
-            self._outcome("listed", f"listed by {names}", mail, tools)
+            self._outcome("listed", f"listed by {names}", mail, judgement, tools)
 
-    def _decided(self, mail: Mail, judgement: Judgement, tools: Tools, learned: set[str]) -> None:
-        """What became of the mail, for the ratings."""
+    def _refused(self, mail: Mail, judgement: Judgement, tools: Tools, learned: set[str]) -> None:
+        """What became of a mail that does not go on, for the ratings."""
         decision, by = judgement.decision, judgement.by
+        word: Word | None = None
         if isinstance(decision, Reject):
-            if by not in self._faultless:
-                self._once("rejected", f"refused by {by}", mail, tools, learned)
-        elif mail.stage is Stage.RCPT:
-            if isinstance(decision, Continue):
-                if _first_lately("accepted", tools):
-                    self._once("accepted", "", mail, tools, learned)
-            elif isinstance(decision, Defer | Hold):
-                self._once("deferred", f"deferred by {by}", mail, tools, learned)
-
-    def _once(self, word: Word, reason: str, mail: Mail, tools: Tools, learned: set[str]) -> None:
-        if word not in learned:
+            word = "rejected" if by not in self._faultless else None
+        elif isinstance(decision, Defer | Hold) and mail.stage is Stage.RCPT:
+            word = "deferred"
+        if word is not None and word not in learned:
             learned.add(word)
-            self._outcome(word, reason, mail, tools)
+            self._outcome(
+                word, f"{'refused' if word == 'rejected' else word} by {by}", mail, judgement, tools
+            )
 
-    def _outcome(self, word: Word, reason: str, mail: Mail, tools: Tools) -> None:
+    def _outcome(self, word: Word, reason: str, mail: Mail, judgement: Judgement, tools: Tools) -> None:
         if getattr(self._points, word):
-            keys = identity.rating_keys(mail, tools)
-            self.outcome(keys, word, store=tools.store, now=tools.clock.wall(), reason=reason)
+            self.outcome(rated(mail, tools, judgement), word, tools=tools, reason=reason)
 
     def _by_rules(
         self, judgement: Judgement, client: IPAddress | None, mail: Mail, tools: Tools, learned: set[str]
@@ -180,36 +187,25 @@ class Learner:
             if mark in learned:
                 continue
             learned.add(mark)
-            now = tools.clock.wall()
             if each.rate:
-                keys = identity.rating_keys(mail, tools)
-                note(keys, each.rate, store=tools.store, now=now, reason=f"rule {each.rule}")
+                note(rated(mail, tools, judgement), each.rate, tools=tools, reason=mark)
             if each.remember is not None and client is not None:
                 name, keep = each.remember
-                for what in (str(client), cidr_of(client)):
-                    tools.store.seen.note(f"listed {name}|{what}", now=now, keep=keep, value=each.rule)
+                for what in {holder_of(client), cidr_of(client)}:
+                    key, now = key_of_listed(name, what), tools.clock.wall()
+                    tools.store.seen.note(key, now=now, keep=keep, value=each.rule)
 
 
-def _first_lately(what: str, tools: Tools) -> bool:
-    """Whether `what` is new for the client in these seconds (`Tools.client`).
-
-    Good mail comes in large numbers: a burst of it neither earns a burst of merit nor costs one of time.
-    """
-    lately: set[str] = tools.client.setdefault(_LEARNED, set())
-    if what in lately or len(lately) >= _MAX_LATELY:
-        return False
-    lately.add(what)
-    return True
+def _know(org: str, tools: Tools) -> None:
+    """Mail of this organizational domain is expected from now on."""
+    key = key_of_domain(org)
+    if _first("domain", key, tools):
+        tools.store.seen.note(key, now=tools.clock.wall(), keep=KEEP)
 
 
-def note(keys: tuple[str, ...], points: float, *, store: Store, now: float, reason: str) -> None:
-    """Add `points` to the ratings of `keys`; a network answers for one of its many clients in part only."""
-    alone = tuple(key for key in keys if key.partition(":")[0] not in SHARES)
-    store.ratings.note(alone, points, now=now, reason=reason)
-    for key in keys:
-        share = SHARES.get(key.partition(":")[0])
-        if share is not None:
-            store.ratings.note((key,), points * share, now=now, reason=reason)
+def _first(kind: str, what: str, tools: Tools) -> bool:
+    """Whether it is the first time within a minute."""
+    return tools.lately.first(kind, what, now=tools.clock.monotonic(), within=_MINUTE)
 
 
 def _goes_on(decision: Decision) -> bool:

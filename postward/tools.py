@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from postward.address import Address
+from postward.lately import Lately
 from postward.mail import IPAddress
 from postward.state import Store
 
@@ -223,7 +224,7 @@ class Tools:
     """The tools for one message.
 
     `memo` holds what was derived for it (see `once`), `client` what was derived for its client, which
-    other messages of the same client may share for some seconds.
+    other messages of the same client may share for some seconds. `lately` is shared by all messages.
     """
 
     dns: Dns
@@ -235,13 +236,15 @@ class Tools:
     dns_lists: DnsLists = field(default_factory=NoDnsLists)
     networks: Networks = field(default_factory=NoNetworks)
     client: dict[str, Any] = field(default_factory=dict)
+    lately: Lately = field(default_factory=Lately)
     asker: Asker = field(default_factory=Asker)
 
     def for_message(self) -> "Tools":
         """The same tools with an empty memo."""
         return Tools(
-            self.dns, self.store, self.clock, self.lists, self.own_domains, {}, self.dns_lists, self.networks
-        )
+            self.dns, self.store, self.clock, self.lists, self.own_domains, {}, self.dns_lists, self.networks,
+            {}, self.lately,
+        )  # fmt: skip
 
     async def once(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """The result of `work()`, worked out at most once a message, however many checks ask.

@@ -14,14 +14,16 @@ from postward.checks.dns_list import DnsList
 from postward.daemon.config import RatingsSection
 from postward.decision import CONTINUE, Accept, Decision, Defer, Discard, Hold, Quarantine, Reject, Reply
 from postward.derive.identity import domain_of, host_of
-from postward.finding import Hit
-from postward.learning import Learner, Points, about_recipients
-from postward.mail import Mail
+from postward.finding import CLEAR, Hit
+from postward.learning import Learner, about_recipients
+from postward.mail import IPAddress, Mail
+from postward.outcomes import Points
 from postward.rules.judgement import Judged, Judgement
 from postward.stage import Stage
-from postward.state import Sighting
+from postward.state import Rating, Sighting, StoreDown
 from postward.store.memory import MemoryStore
-from postward.tools import Listing, Listings, Tools
+from postward.tools import Listing, Listings, Network, Tools
+from tests.checks.entries import list_of
 from tests.dns_zone import ZoneDns
 from tests.house import build
 from tests.pretend import Clock, look, tools
@@ -34,7 +36,9 @@ pass.example.           TXT "v=spf1 ip4:192.0.2.2 -all"
 """
 REPLY = Reply(550, "5.7.1", "no")
 REJECT, DEFER, HOLD = Reject(REPLY), Defer(REPLY), Hold(REPLY, "a.example")
-CLIENT, NETWORK = "client:192.0.2.1", "network:192.0.2.0/24"
+CLIENT, NETWORK, SYSTEM = "client:192.0.2.1", "network:192.0.2.0/24", "asn:64500"
+LOOKED = Judged("no-name", "rdns", CLEAR, "", 0.0, "enforce", 0.0)
+DAY = 86_400
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -57,14 +61,28 @@ class _Lists:
         self.verdicts.append(refused)
 
 
+class Map:
+    """Implements `postward.tools.Networks`."""
+
+    def find(self, address: IPAddress) -> Network | None:
+        return Network(64500)
+
+
 class Desk:
     """A learner, a store, and mails to learn from."""
 
-    def __init__(self, points: Points | None = None, faultless: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        points: Points | None = None,
+        faultless: frozenset[str] = frozenset(),
+        suspicious: float | None = None,
+        counts_at: Stage = Stage.RCPT,
+    ) -> None:
         self.clock = Clock()
         self.kit = tools(ZoneDns(ZONE), clock=self.clock, own_domains=frozenset({"example.org"}))
         self.kit.store = MemoryStore()
-        self.learner = Learner(points or Points(), faultless)
+        self.kit.networks = Map()
+        self.learner = Learner(points or Points(), faultless, suspicious=suspicious, counts_at=counts_at)
 
     def message(self) -> Tools:
         return self.kit.for_message()
@@ -78,13 +96,14 @@ class Desk:
         judged: tuple[Judged, ...] = (),
         stage: Stage = Stage.RCPT,
         looked_up: bool = True,
+        score: float = 0.0,
         **facts: Any,
     ) -> None:
         """Judged so; all names were looked up before, unless told otherwise."""
         client = facts.get("client", "192.0.2.1")
         known = {
             "client_address": ipaddress.ip_address(client) if client else None,
-            "helo_name": "x.example",
+            "helo_name": facts.get("helo", "x.example"),
             "sender": parse(facts.get("sender", "a@none.example")),
             "sasl_username": facts.get("login", ""),
         }
@@ -94,7 +113,8 @@ class Desk:
         if looked_up:
             _run(host_of(mail, kit))
             _run(domain_of(mail, kit))
-        self.learner.learn(mail, Judgement("t", stage, decision, by, 0.0, judged), kit)
+            judged = (*judged, LOOKED)
+        self.learner.learn(mail, Judgement("t", stage, decision, by, score, judged), kit)
 
     def seen(self, key: str) -> Sighting | None:
         return _run(self.kit.store.seen.find(key, now=self.clock.wall()))
@@ -102,6 +122,11 @@ class Desk:
     def points(self, key: str = CLIENT) -> float | None:
         (rating,) = _run(self.kit.store.ratings.read((key,), now=self.clock.wall()))
         return rating.points if rating is not None else None
+
+    def clients(self, count: int, decision: Decision, **facts: Any) -> None:
+        """One mail each of so many clients of the network."""
+        for number in range(count):
+            self.learn(decision, client=f"192.0.2.{100 + number}", looked_up=False, **facts)
 
     def samples(self) -> float:
         (rating,) = _run(self.kit.store.ratings.read((CLIENT,), now=self.clock.wall()))
@@ -203,6 +228,41 @@ def test_what_nobody_vouches_for_makes_no_domain_known(facts: dict[str, Any]) ->
     assert _run(desk.kit.store.seen.rows("domain", now=desk.clock.wall())) == ()
 
 
+@pytest.mark.parametrize(("score", "known"), [(1.9, True), (2.0, False), (5.0, False)])
+def test_suspicious_mail_makes_no_domain_known(score: float, known: bool) -> None:
+    desk = Desk(suspicious=2.0)
+    desk.learn(score=score, sender="a@good.example")
+    assert (desk.seen("domain good.example") is not None) is known
+
+
+def test_another_recipient_of_the_message_may_make_it_known() -> None:
+    desk = Desk(suspicious=2.0)
+    message = desk.message()
+    desk.learn(message=message, score=3.0, sender="a@good.example")
+    desk.learn(message=message, score=1.0, sender="a@good.example")
+    assert desk.seen("domain good.example")
+
+
+def test_the_domain_that_our_user_writes_to_is_no_new_one() -> None:
+    desk = Desk()
+    desk.learn(login="alice", sender="alice@example.org", recipient="bob@mail.far.example")
+    assert desk.seen("domain far.example")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"client": "10.0.0.5", "recipient": "bob@far.example"},  # an auto-reply could do it
+        {"login": "alice", "recipient": "bob@[192.0.2.1]"},
+        {"login": "alice", "recipient": "bob@far.example", "decision": REJECT},
+    ],
+)
+def test_less_makes_no_domain_known(facts: dict[str, Any]) -> None:
+    desk = Desk()
+    desk.learn(sender="alice@example.org", **facts)
+    assert _run(desk.kit.store.seen.rows("domain", now=desk.clock.wall())) == ()
+
+
 # --- Ratings --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("decision", "points"),
@@ -238,17 +298,170 @@ def test_a_message_is_rated_once_however_many_its_recipients_are() -> None:
     assert desk.points() == pytest.approx(-0.8)
 
 
-def test_a_burst_of_good_mail_is_one_merit_and_each_refusal_a_fault() -> None:
-    desk, messages = Desk(), []
-    for _ in range(10):
-        messages.append(desk.message())
-        messages[-1].client = messages[0].client  # as the rules share it between messages of a client
-    for message in messages:
-        desk.learn(message=message, sender="a@good.example")
+def test_good_mail_is_a_merit_once_a_minute_whatever_the_client_calls_itself() -> None:
+    desk = Desk()
+    for number in range(300):
+        desk.learn(sender="a@good.example", helo=f"h{number}.good.example")
     assert desk.points() == pytest.approx(0.2)
-    for message in messages:
-        desk.learn(REJECT, message=message)
-    assert desk.points() == pytest.approx(-9.8)
+    desk.clock.pass_by(61)
+    desk.learn(sender="a@good.example")
+    assert desk.points() == pytest.approx(0.4, abs=0.001)
+
+
+def test_each_refusal_is_a_fault() -> None:
+    desk = Desk()
+    for _ in range(10):
+        desk.learn(REJECT)
+    assert desk.points() == pytest.approx(-10)
+
+
+@pytest.mark.parametrize("accepted", [0.2, 6.0, 50.0])
+def test_good_mail_lifts_no_rating_above_ten(accepted: float) -> None:
+    desk = Desk(Points(accepted=accepted))
+    for _ in range(100):
+        desk.learn(sender="a@good.example")
+        desk.clock.pass_by(61)
+    assert 9.5 < (desk.points() or 0) <= 10
+
+
+def test_what_others_found_good_stays_above_ten() -> None:
+    desk = Desk(Points(ham=15))
+    desk.learner.outcome((CLIENT,), "ham", tools=desk.kit, reason="")
+    desk.learn()
+    assert desk.points() == 15
+
+
+def test_a_store_that_does_not_answer_gives_no_merit() -> None:
+    async def down(keys: tuple[str, ...], *, now: float) -> tuple[Rating | None, ...]:
+        raise StoreDown("disk full")
+
+    desk = Desk()
+    read = desk.kit.store.ratings.read
+    desk.kit.store.ratings.read = down  # type: ignore[method-assign]  # the fault under test
+    desk.learn()
+    desk.kit.store.ratings.read = read  # type: ignore[method-assign]  # as above
+    assert desk.points() is None
+
+
+def test_merit_never_waits() -> None:
+    async def slow(keys: tuple[str, ...], *, now: float) -> tuple[Rating | None, ...]:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def run() -> None:
+        desk = Desk()
+        read = desk.kit.store.ratings.read
+        desk.kit.store.ratings.read = slow  # type: ignore[method-assign]  # the fault under test
+        mail = Mail(
+            Stage.RCPT,
+            {
+                "client_address": ipaddress.ip_address("192.0.2.1"),
+                "sender": parse("a@b.example"),
+                "recipient": parse("bob@example.org"),
+            },
+        )
+        desk.learner.learn(mail, Judgement("t", Stage.RCPT, CONTINUE, "", 0.0, ()), desk.message())
+        assert await read((CLIENT,), now=desk.clock.wall()) == (None,)
+
+    _run(run())
+
+
+def test_mail_counts_when_data_is_asked_about() -> None:
+    desk = Desk(counts_at=Stage.DATA)
+    message = desk.message()
+    desk.learn(message=message, sender="a@good.example")
+    assert desk.points() is None
+    assert desk.seen("domain good.example") is None
+    for stage in (Stage.DATA, Stage.EOM):
+        desk.learn(message=message, sender="a@good.example", stage=stage)
+    assert desk.points() == pytest.approx(0.2)
+    assert desk.seen("domain good.example")
+
+
+@pytest.mark.parametrize("decision", [Discard("x"), Quarantine("x")])
+def test_what_was_caught_at_rcpt_has_not_come_in_at_data(decision: Decision) -> None:
+    desk = Desk(counts_at=Stage.DATA)
+    message = desk.message()
+    desk.learn(decision, message=message, sender="a@good.example")
+    desk.learn(message=message, sender="a@good.example", stage=Stage.DATA)
+    assert desk.points() is None
+    assert desk.seen("domain good.example") is None
+
+
+def test_what_an_admin_lets_in_is_no_merit_at_data_either() -> None:
+    desk = Desk(counts_at=Stage.DATA)
+    message = desk.message()
+    desk.learn(Accept("allow-client"), message=message, sender="a@good.example")
+    desk.learn(message=message, sender="a@good.example", stage=Stage.DATA)
+    assert desk.points() is None
+    assert desk.seen("domain good.example")
+
+
+# --- Whose rating ---------------------------------------------------------------------------------
+@pytest.mark.parametrize("rate", [-8.0, -1.0])
+def test_one_client_spoils_neither_its_network_nor_its_system(rate: float) -> None:
+    desk = Desk(Points(rejected=0.0))
+    for _ in range(600):
+        desk.learn(REJECT, judged=(_hit("trap", rate),), sender="a@good.example")
+    assert desk.points() == -100
+    assert desk.points(NETWORK) == pytest.approx(-1)
+    assert desk.points(SYSTEM) == pytest.approx(-0.2)
+    assert desk.points("host:good.example") == pytest.approx(-4)
+    assert desk.points("domain:good.example") == pytest.approx(-4)
+
+
+def test_nor_in_months() -> None:
+    desk = Desk()
+    for _ in range(300):
+        desk.learn(REJECT, judged=(_hit("trap", -8.0),))
+        desk.clock.pass_by(DAY)
+    assert -4 < (desk.points(NETWORK) or 0) < -2
+
+
+def test_many_clients_of_a_network_answer_for_it() -> None:
+    desk = Desk()
+    desk.clients(20, REJECT, judged=(_hit("trap", -8.0),))
+    assert desk.points(NETWORK) == pytest.approx(-20)
+    assert desk.points(SYSTEM) == pytest.approx(-4)
+
+
+def test_a_clients_good_and_bad_shares_are_counted_apart() -> None:
+    desk = Desk(Points(accepted=4))
+    desk.learn()
+    desk.learn(REJECT, judged=(_hit("trap", -8.0),))
+    assert desk.points(NETWORK) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("how", ["a list", "a large provider"])
+def test_who_sends_for_everybody_is_not_rated_by_name(how: str) -> None:
+    desk = Desk()
+    domain = "google.com" if how == "a large provider" else "good.example"
+    desk.kit.dns = ZoneDns(f"1.2.0.192.in-addr.arpa. PTR mx.{domain}.\nmx.{domain}. A 192.0.2.1\n")
+    if how == "a list":
+        desk.kit.lists = {"freemail": list_of("good.example")}
+    desk.learn(REJECT, sender=f"a@{domain}")
+    assert desk.points() == -1
+    assert (desk.points(f"host:{domain}"), desk.points(f"domain:{domain}")) == (None, None)
+
+
+def test_what_another_message_has_looked_up_is_no_luck_of_this_one() -> None:
+    desk = Desk()
+    first, second = desk.message(), desk.message()
+    second.client = first.client  # as the rules share it between messages of a client
+    desk.learn(message=first, sender="a@good.example")
+    desk.learn(REJECT, message=second, sender="a@good.example", looked_up=False)
+    assert desk.points("host:good.example") == pytest.approx(0.2)
+
+
+def test_a_client_of_ipv6_is_its_64_bits() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.learn(REJECT, client=f"2001:db8::{number}", judged=(_hit("trap", -8.0, ("trapped", 100.0)),))
+    assert desk.points("client:2001:db8::/64") == -27
+    assert desk.points("network:2001:db8::/64") == pytest.approx(-1)
+    found = desk.seen("listed trapped|2001:db8::/64")
+    assert found
+    assert found.times == 3
 
 
 def test_a_refusal_after_rcpt_is_rated() -> None:
@@ -257,10 +470,13 @@ def test_a_refusal_after_rcpt_is_rated() -> None:
     assert desk.points() == -1.0
 
 
-def test_going_on_counts_at_rcpt_only() -> None:
+def test_going_on_counts_once() -> None:
     desk = Desk()
-    desk.learn(stage=Stage.DATA)
-    assert desk.points() is None
+    message = desk.message()
+    desk.learn(message=message)
+    desk.clock.pass_by(600)
+    desk.learn(message=message, stage=Stage.DATA)
+    assert desk.samples() == pytest.approx(1, abs=0.01)
 
 
 def test_what_a_rule_about_the_recipient_refuses_is_not_the_clients_fault() -> None:
@@ -286,12 +502,12 @@ def test_the_points_are_the_sites_choice() -> None:
 
 
 def test_the_sites_defaults_are_ours() -> None:
-    assert Points(**RatingsSection().model_dump()) == Points()
+    assert Points(**RatingsSection().model_dump(exclude={"half_life"})) == Points()
 
 
 def test_others_can_tell_outcomes_too() -> None:
     desk = Desk()
-    desk.learner.outcome((CLIENT,), "virus", store=desk.kit.store, now=desk.clock.wall(), reason="Eicar")
+    desk.learner.outcome((CLIENT,), "virus", tools=desk.kit, reason="Eicar")
     assert desk.points() == -6.0
 
 

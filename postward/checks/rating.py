@@ -88,9 +88,8 @@ class Rated:
         return self._finding(read.values())
 
     def _finding(self, rated: Iterable[Rating | None]) -> Finding:
-        counted = [
-            each for each in rated if each is not None and (each.pinned or each.samples >= self.min_samples)
-        ]
+        enough = self.min_samples - 0.5  # samples fade from the first second on
+        counted = [each for each in rated if each is not None and (each.pinned or each.samples >= enough)]
         if not counted:
             return CLEAR
         if self.below is not None:

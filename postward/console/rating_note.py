@@ -97,7 +97,7 @@ async def _add(store: "Store", each: Note, now: float) -> None:
 
     How much that was is seen from its own rating: it fades as theirs do, and no program need remember it.
     """
-    from postward.learning import MOST_SHARED, SHARES
+    from postward.outcomes import MOST_SHARED, SHARES
 
     shared = each.points
     if each.keys[0].startswith("client:"):
@@ -130,7 +130,7 @@ class _Reading:
     """Makes notes of what people and tools write, by the points of this site."""
 
     def __init__(self, settings: "Settings") -> None:
-        from postward.learning import Points
+        from postward.outcomes import Points
 
         self.points = Points(**settings.ratings.model_dump(exclude={"half_life"}))
         self.networks: Networks = networks_of(settings)

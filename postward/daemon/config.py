@@ -117,7 +117,7 @@ GivenPoints = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 
 
 class RatingsSection(_Section):
-    """How soon half of a rating is forgotten, and what each outcome adds (`postward.learning.Points`)."""
+    """How soon half of a rating is forgotten, and what each outcome adds (`postward.outcomes.Points`)."""
 
     half_life: Annotated[Seconds, Field(ge=3_600, le=400 * 86_400)] = HALF_LIFE
     accepted: GivenPoints = 0.2

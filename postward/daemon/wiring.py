@@ -21,10 +21,11 @@ from postward.dnslists.guard import Guard
 from postward.dnslists.lists import AskedLists
 from postward.house import House, Learn, learn_nothing
 from postward.journal import Pseudonyms, Record, row
-from postward.learning import Learner, Points, about_recipients
+from postward.learning import Learner, about_recipients
 from postward.networks.database import open_networks
+from postward.outcomes import Points
 from postward.rules.ruleset import Ruleset
-from postward.stage import Door
+from postward.stage import Door, Stage
 from postward.state import Store
 from postward.store.database import SchemaRefused
 from postward.store.factory import open_store
@@ -79,8 +80,17 @@ def learning(configuration: Configuration, door: Door) -> Learn:
     """What is learned from mail at `door`: at the first one in use, so that nothing is learned twice."""
     if door is Door.MILTER and Door.POLICYD in configuration.settings.doors:
         return learn_nothing
-    points = Points(**configuration.settings.ratings.model_dump(exclude={"half_life"}))
-    return Learner(points, about_recipients(configuration.rules)).learn
+    points, rules = (
+        Points(**configuration.settings.ratings.model_dump(exclude={"half_life"})),
+        configuration.rules,
+    )
+    late = door is Door.MILTER or rules.carries or rules.judges_late(door)
+    return Learner(
+        points,
+        about_recipients(rules),
+        suspicious=rules.thresholds.greylist,
+        counts_at=Stage.DATA if late else Stage.RCPT,
+    ).learn
 
 
 def dns_lists_file(settings: Settings) -> Path | None:
@@ -150,6 +160,7 @@ def take_over(
     house.tools = tools(configuration, now.dns, now.store, now.clock)
     house.tools.networks = fresh if fresh is not None else now.networks
     house.tools.dns_lists = now.dns_lists
+    house.tools.lately = now.lately
     if isinstance(now.dns_lists, AskedLists):
         now.dns_lists.take_over(definitions(configuration.settings.dns_lists))
     house.rules = configuration.rules
@@ -161,3 +172,5 @@ def warn_of_restart(old: Settings, new: Settings) -> None:
     for name in type(old).model_fields:
         if name not in _CHANGEABLE and getattr(old, name) != getattr(new, name):
             _log.warning("%s changed: this takes a restart", name)
+    if old.ratings.half_life != new.ratings.half_life:  # the store's; the points are taken over
+        _log.warning("ratings.half_life changed: this takes a restart")

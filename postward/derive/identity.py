@@ -2,22 +2,30 @@
 
 Anybody can write any HELO and any sender. `host` is the organizational domain of a client name that
 resolves back to the client and was not made up by a provider for each of its addresses; `domain`
-that of a sender whose domain vouches for the client, by SPF or by being the client's own.
+that of a sender whose domain vouches for the client, by SPF, or by being the client's own while its
+SPF record does not disown the client.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from postward.derive import rating_key
 from postward.derive.generic_name import Grade, how_generic
 from postward.derive.greeting import Greeting, greeting
 from postward.derive.iprev import Iprev, iprev
+from postward.derive.name_words import has_mail_word, line_words, words_of
 from postward.derive.orgdomain import org_domain
 from postward.derive.spf import SpfResult, spf
 from postward.mail import IPAddress, Mail
 from postward.network import cidr_of
 from postward.tools import Tools
 
+REMEMBERED = 30 * 86_400.0
+"""Seconds that a name which resolved back speaks for the client while the DNS does not answer."""
+_CUSTOMERS = frozenset(
+    """client cliente clientes clients cust customer customers kunde kunden vps""".split()  # noqa: SIM905  # a table of words reads better as one
+)
 Of = Literal["client", "network", "asn", "host", "domain", "login"]
 FACTS: dict[Of, frozenset[str]] = {
     "client": frozenset({"client_address"}),
@@ -41,9 +49,9 @@ class Identity:
 async def host_of(mail: Mail, tools: Tools) -> str:
     """The organizational domain of the client's verified name, or empty. Reads FACTS['host'].
 
-    The name is that of the reverse DNS, now or lately, else the HELO name if it leads to the client.
+    The name is that of the reverse DNS, else the HELO name if it leads to the client.
     """
-    name = _name(await iprev(mail, tools))
+    name = _name(await iprev(mail, tools), mail, tools)
     if not name:
         met = await greeting(mail, tools)
         name = met.name if met.kind == "own" else ""
@@ -55,24 +63,19 @@ async def domain_of(mail: Mail, tools: Tools) -> str:
     org = _sender_org(mail)
     if not org:
         return ""
-    if await host_of(mail, tools) == org:
-        return org
-    return org if (await spf(mail, tools)).trustworthy else ""
+    return org if _vouched(await host_of(mail, tools) == org, await spf(mail, tools)) else ""
 
 
 def known(mail: Mail, tools: Tools) -> Identity:
     """The same from what was looked up for this message already; nothing is asked."""
     named: Iprev | None = tools.made("iprev")
-    name = _name(named) if named is not None else ""
+    name = _name(named, mail, tools) if named is not None else ""
     if not name:
         met: Greeting | None = tools.made("greeting")
         name = met.name if met is not None and met.kind == "own" else ""
     host = _owner(name, mail.known.get("client_address"))
     org = _sender_org(mail)
-    if not org or host == org:
-        return Identity(host, org)
-    result: SpfResult | None = tools.made("spf")
-    return Identity(host, org if result is not None and result.trustworthy else "")
+    return Identity(host, org if org and _vouched(host == org, tools.made("spf")) else "")
 
 
 def rating_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
@@ -141,21 +144,44 @@ async def greylist_key(mail: Mail, tools: Tools) -> str:
     return f"domain:{domain}" if domain else f"network:{cidr_of(address)}"
 
 
-def _name(found: Iprev) -> str:
-    """The reverse name that resolves back; where it does not now, the one that did lately."""
+def _vouched(own: bool, result: SpfResult | None) -> bool:
+    """Whether the client may speak for the sender's domain. `own`: its verified name is of that domain."""
+    if result is None:
+        return own
+    return result.trustworthy or (own and result.result != "fail")
+
+
+def _name(found: Iprev, mail: Mail, tools: Tools) -> str:
+    """The reverse name that resolves back; where the DNS does not answer now, the one that did lately.
+
+    A name that is gone speaks for nobody: the address may have another owner. Nor does what is
+    remembered of a whole /64, where the neighbour may be somebody else.
+    """
     if found.kind == "pass":
         return found.name
-    return found.before.value if found.before is not None else ""
+    before, address = found.before, mail.known.get("client_address")
+    if before is None or found.kind != "temperror" or address is None or address.version != 4:
+        return ""
+    return before.value if tools.clock.wall() - before.last <= REMEMBERED else ""
 
 
+@lru_cache(maxsize=8192)
 def _owner(name: str, address: IPAddress | None) -> str:
-    """Whom a verified host name belongs to; empty for none, or one that a provider gave to a customer's line.
+    """Whom a verified host name belongs to; empty for none, or one that a provider gave to a customer.
 
     Also where the customer greets with it: the provider does not answer for what its customers send.
+    A word for mail in the name spares all but what shows the address.
     """
-    if not name or address is None or how_generic(name, address).grade >= Grade.LIKELY:
+    if not name or address is None:
         return ""
-    return org_domain(name)
+    grade = how_generic(name, address).grade
+    if grade >= Grade.LIKELY:
+        return ""
+    org = org_domain(name)
+    words = words_of(name.removesuffix(org))
+    if not has_mail_word(words, org) and (grade or line_words(words) or words & _CUSTOMERS):
+        return ""
+    return org
 
 
 def _sender_org(mail: Mail) -> str:

@@ -7,17 +7,17 @@ because most honest mail without one comes from clients that have one at other t
 
 import ipaddress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal
 
 from postward import eager
 from postward.mail import IPAddress, Mail
-from postward.state import Seen, Sighting, StoreDown
-from postward.tools import Answer, Clock, Dns, Records, Tools, Trouble
+from postward.network import holder_of
+from postward.state import Sighting, StoreDown
+from postward.tools import Answer, Dns, Records, Tools, Trouble
 
 KEEP = 90 * 86_400
 """Seconds that a good name is remembered after it was last met."""
-_AGAIN = 6 * 3_600
+_AGAIN = 3_600.0
 """A good name that did not change is noted once in so many seconds."""
 
 
@@ -29,8 +29,8 @@ class Iprev:
     `mismatch`: there is a PTR record, `name` is its first, and no name of it resolves back.
     `temperror`: the DNS could not tell, `why` is for the log. `none`: mail that came by sendmail(1).
 
-    `before`: where it did not pass, the good name that is remembered (its value). `forgotten`: why the
-    memory could not be asked; a client may then have had a good name.
+    `before`: where it did not pass, the good name that is remembered (its value), of an IPv6 client that
+    of any in its /64. `forgotten`: why the memory could not be asked; a client may then have had one.
     """
 
     kind: Literal["pass", "missing", "mismatch", "temperror", "none"]
@@ -51,8 +51,7 @@ async def _remembering(client: IPAddress | None, tools: Tools) -> Iprev:
         return found
     now = tools.clock.wall()
     if found.kind == "pass":
-        seen, clock = tools.store.seen, tools.clock
-        _note(seen, clock, client, found.name, int(now // _AGAIN))  # type: ignore[arg-type]  # by identity
+        _note(client, found.name, tools, now)
         return found
     try:
         before = await tools.store.seen.find(_key(client), now=now)
@@ -62,13 +61,14 @@ async def _remembering(client: IPAddress | None, tools: Tools) -> Iprev:
 
 
 def _key(client: IPAddress) -> str:
-    return f"rdns {client}"
+    return f"rdns {holder_of(client)}"
 
 
-# The cache holds what was noted in this period: a client that passes again costs one look into it.
-@lru_cache(maxsize=32_768)
-def _note(seen: Seen, clock: Clock, client: IPAddress, name: str, period: int) -> None:
-    seen.note(_key(client), now=clock.wall(), keep=KEEP, value=name)
+def _note(client: IPAddress, name: str, tools: Tools, now: float) -> None:
+    """A name that is new for an IPv4 client at once; of a /64, however many names it has, one an hour."""
+    what = (client, name) if client.version == 4 else _key(client)
+    if tools.lately.first("rdns", what, now=tools.clock.monotonic(), within=_AGAIN):
+        tools.store.seen.note(_key(client), now=now, keep=KEEP, value=name)
 
 
 async def _iprev(client: IPAddress | None, dns: Dns) -> Iprev:

@@ -33,8 +33,6 @@ MAX_ENTRIES = 100_000
 MAX_ROWS = 1_000_000
 """Rows in the file; beyond that those that were not changed for the longest go early."""
 FRESH = 30.0
-_AT_ONCE = 10
-_MAX_BY = 100
 _AT_ONCE = 500
 _ANY_TIME = 2**61
 """Later than any expiry but that of a pinned row."""

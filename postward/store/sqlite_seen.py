@@ -30,7 +30,7 @@ from postward.store.writer import Writer
 MAX_ENTRIES = 150_000
 """Rows in memory; about 0.2 kB each."""
 MAX_ROWS = 2_000_000
-"""Rows in the file; beyond that those that expire first go early."""
+"""Rows in the file; beyond that those of the most numerous kind that expire first go early."""
 FRESH = 30.0
 _EXACT = 64
 _PART = 16
@@ -45,7 +45,13 @@ _ROWS = (
 )
 _DELETE = "DELETE FROM seen WHERE key = ?"
 _FORGET = "DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE expires < ? ORDER BY expires LIMIT ?)"
-_ANY_TIME = 2**62
+_NEXT = "SELECT key FROM seen WHERE key >= ? ORDER BY key LIMIT 1"
+_COUNT = "SELECT count(*) FROM seen WHERE key >= ? AND key < ?"
+_FORGET_OF = (
+    "DELETE FROM seen WHERE key IN (SELECT key FROM seen INDEXED BY seen_expires"
+    " WHERE key >= ? AND key < ? ORDER BY expires LIMIT ?)"
+)
+_MOST_KINDS = 64
 
 _ENTRY = struct.Struct("<qqqIIqd")
 """first, last, expires, times (0: not there), of them not written, expiry as written, when it was read."""
@@ -192,8 +198,22 @@ def forget(connection: sqlite3.Connection, at: int) -> bool:
     gone = connection.execute(_FORGET, (at, _AT_ONCE)).rowcount
     if gone:
         return gone == _AT_ONCE
-    (rows,) = connection.execute("SELECT count(*) FROM seen").fetchone()
-    return rows > MAX_ROWS and connection.execute(_FORGET, (_ANY_TIME, _AT_ONCE)).rowcount > 0
+    counts = _kinds(connection)
+    if sum(counts.values()) <= MAX_ROWS:
+        return False
+    kind = max(counts, key=lambda each: counts[each])  # a flood of one kind costs no other anything
+    return connection.execute(_FORGET_OF, (f"{kind} ", f"{kind}!", _AT_ONCE)).rowcount > 0
+
+
+def _kinds(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many rows there are of each kind: the word before the blank of a key ("!" comes next to it)."""
+    counts: dict[str, int] = {}
+    start = ""
+    while len(counts) < _MOST_KINDS and (row := connection.execute(_NEXT, (start,)).fetchone()):
+        kind = row[0].partition(" ")[0]
+        (counts[kind],) = connection.execute(_COUNT, (f"{kind} ", f"{kind}!")).fetchone()
+        start = f"{kind}!"
+    return counts
 
 
 # --- Entries -------------------------------------------------------------------------------------

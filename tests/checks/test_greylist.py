@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -53,6 +54,17 @@ def test_the_sender_is_told_when_to_come_back() -> None:
     found = _look(_kit(Clock(1_790_000_001.0)), Greylisted(delay=250))  # 14:13:21 UTC
     assert isinstance(found, Hit)
     assert found.values == {"wait": "250", "wait_minutes": "5", "retry_at": "2026-09-21 14:18 UTC"}
+
+
+@pytest.mark.parametrize("second", [0.0, 0.01, 0.5, 59.99])
+def test_no_retry_is_invited_before_the_wait_is_over(second: float) -> None:
+    clock = Clock(1_790_000_040.0 + second)  # the first: at a full minute
+    kit = _kit(clock)
+    found = _look(kit)
+    assert isinstance(found, Hit)
+    told = datetime.strptime(found.values["retry_at"], "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+    clock.pass_by(told.timestamp() - clock.wall())
+    assert isinstance(_look(kit), Clear)
 
 
 @pytest.mark.parametrize(("after", "passes"), [(1, False), (299, False), (300, True), (172_800, True)])
@@ -173,6 +185,19 @@ def test_after_enough_passes_no_mail_of_the_client_waits() -> None:
     assert _look(kit, check, sender=parse("new@example.net")) == Clear(
         "network:192.0.2.0/24 has passed 5 times"
     )
+
+
+def test_passes_of_ipv6_count_for_its_64_bits() -> None:
+    kit, check = _kit(clock := Clock()), Greylisted(auto_allow=2)
+    for number in range(2):
+        sender, client = parse(f"a{number}@example.net"), ipaddress.ip_address(f"2001:db8::{number}")
+        assert isinstance(_look(kit, check, sender=sender, client_address=client), Hit)
+        clock.pass_by(300)
+        assert isinstance(_look(kit, check, sender=sender, client_address=client), Clear)
+    again = parse("new@example.net")
+    near, far = ipaddress.ip_address("2001:db8::99"), ipaddress.ip_address("2001:db8:0:1::99")
+    assert isinstance(_look(kit, check, sender=again, client_address=near), Clear)
+    assert isinstance(_look(kit, check, sender=again, client_address=far), Hit)
 
 
 def test_another_client_still_waits() -> None:

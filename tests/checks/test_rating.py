@@ -90,6 +90,23 @@ def test_few_events_do_not_count() -> None:
     assert _look(Rated("client", below=-4), _kit({"client:192.0.2.7": -40}, times=4)) == CLEAR
 
 
+@pytest.mark.parametrize(("times", "hits"), [(4, False), (5, True)])
+def test_five_events_count_though_they_fade_at_once(times: int, hits: bool) -> None:
+    kit, clock = _kit({}), Clock()
+    kit.clock = clock
+    for _ in range(times):
+        kit.store.ratings.note(("client:192.0.2.7",), -4.0, now=clock.wall(), reason="")
+        clock.pass_by(3_600)
+    assert isinstance(_look(Rated("client", below=-4), kit), Hit) is hits
+
+
+@pytest.mark.parametrize(("client", "hits"), [("2001:db8::ffff:1", True), ("2001:db8:0:1::1", False)])
+def test_a_client_of_ipv6_is_its_64_bits(client: str, hits: bool) -> None:
+    kit = _kit({"client:2001:db8::/64": -8})
+    found = _look(Rated("client", below=-4), kit, client_address=ipaddress.ip_address(client))
+    assert isinstance(found, Hit) is hits
+
+
 def test_what_a_person_set_counts_at_once() -> None:
     kit = _kit({})
     asyncio.run(

@@ -45,6 +45,14 @@ def test_others_are_not_on_it(client: str | None) -> None:
     assert _look(client) == CLEAR
 
 
+@pytest.mark.parametrize(("client", "hits"), [("2001:db8::ffff", True), ("2001:db8:0:1::1", False)])
+def test_a_client_of_ipv6_is_its_64_bits(client: str, hits: bool) -> None:
+    kit = _kit()
+    kit.store.seen.note("listed trapped|2001:db8::/64", now=kit.clock.wall(), keep=100, value="spam-trap")
+    for of in ("client", "network"):
+        assert isinstance(_look(client, kit, of=of), Hit) is hits
+
+
 def test_a_network_is_asked_for_any_of_its_clients() -> None:
     assert isinstance(_look("192.0.2.8", of="network"), Hit)
     assert _look("192.0.3.7", of="network") == CLEAR

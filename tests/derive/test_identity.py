@@ -24,6 +24,8 @@ ZONE = """
 77.2.0.192.in-addr.arpa. PTR dyn-192-0-2-77.isp.example.
 mx.mail.good.example.    A   192.0.2.1
 dyn-192-0-2-77.isp.example. A 192.0.2.77
+1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mx.mail.good.example.
+mx.mail.good.example.    AAAA 2001:db8::1
 helo.bare.example.       A   192.0.2.3
 good.example.            MX  10 mx.good.example.
 news.pass.example.       TXT "v=spf1 ip4:192.0.2.3 -all"
@@ -76,11 +78,65 @@ def test_the_host_is_a_verified_name_of_its_own(client: str | None, helo: str, h
     assert _run(identity.host_of(_mail(client, helo=helo), _kit())) == host
 
 
-def test_a_client_keeps_its_host_while_the_dns_fails() -> None:
+def _later(
+    zone: str = "", failing: dict[str, str] | None = None, days: float = 0, client: str = "192.0.2.1"
+) -> str:
+    """The host that a client with a good name has so many days later, in this zone."""
+    clock = Clock()
     kit = _kit()
-    assert _run(identity.host_of(_mail(), kit.for_message())) == "good.example"
-    kit.dns = ZoneDns(failing={"192.0.2.1": "SERVFAIL"})
-    assert _run(identity.host_of(_mail(), kit.for_message())) == "good.example"
+    kit.clock = clock
+    assert _run(identity.host_of(_mail(client), kit.for_message())) == "good.example"
+    clock.pass_by(days * 86_400)
+    kit.dns = ZoneDns(zone, failing=failing)
+    return _run(identity.host_of(_mail(client), kit.for_message()))
+
+
+@pytest.mark.parametrize(("days", "host"), [(0, "good.example"), (29.9, "good.example"), (30.1, "")])
+def test_a_client_keeps_its_host_for_a_while_if_the_dns_fails(days: float, host: str) -> None:
+    assert _later(failing={"192.0.2.1": "SERVFAIL"}, days=days) == host
+
+
+@pytest.mark.parametrize("zone", ["", "1.2.0.192.in-addr.arpa. PTR mx.mail.good.example."])
+def test_a_name_that_is_gone_speaks_for_nobody(zone: str) -> None:
+    assert _later(zone) == ""
+
+
+def test_what_is_remembered_of_a_64_does_not_say_who_a_neighbour_is() -> None:
+    assert _later(failing={"2001:db8::1": "SERVFAIL"}, client="2001:db8::1") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("cpc1-pool.cable.virginm.example", ""),
+        ("abc123.dsl.telco.example", ""),
+        ("dyn-kunde42.isp.example", ""),
+        ("broadband.actcorp.example", ""),
+        ("s1.vps.provider.example", ""),
+        ("customer.provider.example", ""),
+        ("cust.static.provider.example", ""),
+        ("mail.home.example", "home.example"),
+        ("mx1.dsl-shop.example", "dsl-shop.example"),
+        ("mail.cable.provider.example", "provider.example"),  # a word for mail spares
+        ("www.shop.example", "shop.example"),
+        ("a8-30.smtp-out.ses.example", "ses.example"),
+    ],
+)
+def test_a_line_or_a_rented_machine_is_nobodys_own(name: str, owner: str) -> None:
+    kit = _kit()
+    kit.dns = ZoneDns(f"9.2.0.192.in-addr.arpa. PTR {name}.\n{name}. A 192.0.2.9\n")
+    assert _run(identity.host_of(_mail("192.0.2.9"), kit)) == owner
+
+
+@pytest.mark.parametrize(
+    ("policy", "domain"), [("-all", ""), ("~all", "good.example"), ("?all", "good.example")]
+)
+def test_a_domain_that_disowns_the_client_is_not_vouched_for_by_its_name(policy: str, domain: str) -> None:
+    kit = _kit()
+    kit.dns = ZoneDns(f'{ZONE}\ngood.example. TXT "v=spf1 ip4:198.51.100.1 {policy}"')
+    mail = _mail(sender="a@good.example")
+    assert _run(identity.domain_of(mail, kit)) == domain
+    assert identity.known(mail, kit) == Identity("good.example", domain)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,35 @@ def test_a_good_name_that_stays_costs_no_note_and_no_question() -> None:
     assert (memory.noted, memory.asked) == (1, 0)
 
 
+def test_what_was_noted_belongs_to_one_daemon() -> None:
+    memories = _Memory(), _Memory()
+    for memory in memories:
+        _ask("192.0.2.1", _with(memory))
+    assert [memory.noted for memory in memories] == [1, 1]
+
+
+def test_another_good_name_is_noted_at_once() -> None:
+    memory = _Memory()
+    kit = _with(memory)
+    for zone in (ZONE, "1.2.0.192.in-addr.arpa. PTR new.example.org.\nnew.example.org. A 192.0.2.1"):
+        kit.dns = ZoneDns(zone)
+        _ask("192.0.2.1", kit)
+    assert memory.noted == 2
+
+
+def test_a_64_of_ipv6_is_one_client_to_the_memory() -> None:
+    memory = _Memory()
+    kit, dns = _with(memory), ZoneDns()
+    for number in range(50):
+        address = ipaddress.ip_address(f"2001:db8::{number}")
+        dns.add(address.reverse_pointer, "PTR", f"n{number}.example.org")
+        dns.add(f"n{number}.example.org", "AAAA", str(address))
+    kit.dns = dns
+    for number in range(50):
+        assert _ask(f"2001:db8::{number}", kit).kind == "pass"
+    assert memory.noted == 1
+
+
 def test_a_good_name_is_noted_again_after_some_hours() -> None:
     memory, clock = _Memory(), Clock()
     kit = _with(memory, clock=clock)

@@ -12,7 +12,8 @@ from postward.derive.rating_key import BadKey, key_of_login, keys_about, keys_of
     [
         ("client:192.0.2.7", "client:192.0.2.7"),
         ("client:::ffff:192.0.2.7", "client:192.0.2.7"),
-        (" client: 2001:DB8::7 ", "client:2001:db8::7"),
+        (" client: 2001:DB8::7 ", "client:2001:db8::/64"),
+        ("client:2001:DB8:0::/64", "client:2001:db8::/64"),
         ("network:192.0.2.0/24", "network:192.0.2.0/24"),
         ("network:2001:DB8:0::/64", "network:2001:db8::/64"),
         ("asn:64500", "asn:64500"),
@@ -32,6 +33,8 @@ def test_a_key_has_one_spelling(text: str, key: str) -> None:
         ("192.0.2.7", "client:192.0.2.7"),
         ("Client:192.0.2.7", "it in small letters: client:"),
         ("client:mx.example.org", "write client:192.0.2.7"),
+        ("client:192.0.2.0/24", "write client:192.0.2.7"),
+        ("client:2001:db8::/48", "write client:192.0.2.7"),
         ("network:192.0.2.0/22", "write network:192.0.0.0/24"),
         ("network:192.0.2.7", "write network:192.0.2.0/24"),
         ("network:x", "is no network"),
@@ -53,7 +56,7 @@ def test_a_bad_key_is_answered_with_what_to_write(text: str, hint: str) -> None:
     ("text", "keys"),
     [
         ("192.0.2.7", ("client:192.0.2.7", "network:192.0.2.0/24")),
-        ("2001:db8::7", ("client:2001:db8::7", "network:2001:db8::/64")),
+        ("2001:db8::7", ("client:2001:db8::/64", "network:2001:db8::/64")),
         ("192.0.2.0/24", ("network:192.0.2.0/24",)),
         ("example.org", ("host:example.org", "domain:example.org")),
         ("alice@example.org", ("login:alice@example.org", "domain:example.org")),

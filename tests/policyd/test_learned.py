@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from postward.learning import Learner, Points, about_recipients
+from postward.learning import Learner, about_recipients
+from postward.outcomes import Points
+from postward.stage import Door, Stage
 from tests.dns_zone import ZoneDns
 from tests.house import TestHouse, build
 from tests.policyd.test_serve import Talk, ask, request, serve
@@ -119,3 +121,29 @@ def test_a_bad_record_adds_up_to_a_refusal(tmp_path: Path, built: TestHouse) -> 
 def test_a_message_that_is_asked_about_twice_is_rated_once(tmp_path: Path, built: TestHouse) -> None:
     trap = {**STRANGER, "recipient": "trap@test.example", "instance": "same"}
     serve(tmp_path, built, _talk((trap, "550 5.1.1"), (trap, "550 5.1.1"), (STRANGER, "450")))
+
+
+# --- Mail has come in at DATA, where that is asked about ------------------------------------------
+GOOD = """
+1.2.0.192.in-addr.arpa. PTR mx.good.example.
+mx.good.example. A 192.0.2.1
+"""
+CAME = {"client_address": "192.0.2.1", "sender": "a@good.example", "recipient": "alice@test.example"}
+
+
+@pytest.mark.parametrize(("doors", "at"), [(Door.POLICYD, "RCPT"), (Door.MILTER, "DATA")])
+def test_a_domain_is_known_when_its_mail_has_come_in(tmp_path: Path, doors: Door, at: str) -> None:
+    built = build(tmp_path, RULES, LISTS, dns=ZoneDns(GOOD), doors=frozenset({Door.POLICYD, doors}))
+    late = Stage.DATA if at == "DATA" else Stage.RCPT
+    built.house.learn = Learner(Points(), counts_at=late).learn
+    store, known = built.house.tools.store, []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for state in ("RCPT", "DATA"):
+            facts = {**CAME, "instance": "i", "protocol_state": state, "queue_id": "4F1"}
+            await ask(reader, writer, request(**facts))
+            if await store.seen.find("domain good.example", now=built.clock.wall()):
+                known.append(state)
+
+    serve(tmp_path, built, talk)
+    assert known[0] == at

@@ -6,7 +6,9 @@ import pytest
 
 from postward.eager import Ready, start
 from postward.state import Sighting
+from postward.store import memory_seen
 from postward.store.factory import OpenStore
+from postward.store.memory import MemoryStore
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -167,3 +169,19 @@ def test_it_serves_one_event_loop_after_another(store: OpenStore) -> None:
 
     for each in range(3):
         assert asyncio.run(run(each)) == Sighting(NOW, NOW + each, each + 1)
+
+
+def test_a_flood_of_one_kind_costs_no_other_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_seen, "_MAX_KEYS", 10)
+
+    async def run() -> None:
+        store = MemoryStore()
+        for number in range(4):
+            note(store, key=f"listed {number}")
+        for number in range(50):
+            note(store, key=f"rdns {number}")
+        assert len(await store.seen.rows("listed", now=NOW)) == 4
+        kept = await store.seen.rows("rdns", now=NOW)
+        assert {what for what, _ in kept} == {str(number) for number in range(44, 50)}
+
+    asyncio.run(run())

@@ -389,13 +389,13 @@ def test_too_many_rows_are_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) 
         with opened(path) as store:
             await store.ratings.set("pinned", 5, now=NOW - 1, by="root", reason="")
             for key in range(30):
-                note(store, key, f"{key:02}")
-                rate(store, -4, key, f"{key:02}")
+                note(store, key, f"kind {key:02}")
+                rate(store, -4, key, f"kind {key:02}")
             await written(store)
             chores_now(store)
             for table in ("seen", "ratings", "rating_changes"):
                 few = f"SELECT count(*) BETWEEN 7 AND 10, max(key) FROM {table}"
-                last = "pinned" if table == "ratings" else "29"
+                last = "pinned" if table == "ratings" else "kind 29"
                 await until(lambda sql=few, most=last: rows(path, sql) == [(1, most)])  # type: ignore[misc]
 
     asyncio.run(run())
@@ -438,3 +438,27 @@ def test_every_question_uses_an_index(path: Path, sql: str) -> None:
     told = " / ".join(str(row[3]) for row in plan)
     assert "INDEX" in told or "PRIMARY KEY" in told
     assert "TEMP B-TREE" not in told
+
+
+def test_a_flood_of_one_kind_costs_no_other_anything(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_seen, "_AT_ONCE", 3)
+    monkeypatch.setattr(sqlite_seen, "MAX_ROWS", 20)
+
+    async def run() -> None:
+        with opened(path) as store:
+            for kind, keep in (
+                ("listed", 7),
+                ("greylist", 35),
+                ("correspondent-any", 9),
+                ("correspondent", 9),
+            ):
+                for number in range(3):
+                    store.seen.note(f"{kind} {number}", now=NOW, keep=keep * DAY)
+            for number in range(60):
+                store.seen.note(f"rdns {number}", now=NOW, keep=90 * DAY)
+            await written(store)
+            chores_now(store)
+            few = "SELECT count(*) BETWEEN 18 AND 20, sum(key NOT LIKE 'rdns %') FROM seen"
+            await until(lambda: rows(path, few) == [(1, 12)])
+
+    asyncio.run(run())
