@@ -1,5 +1,6 @@
 """What all tests share: the private mail host, one a test session, and what marks tests get."""
 
+import logging
 import os
 import shutil
 import signal
@@ -29,6 +30,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_POSTFIX):
             item.add_marker(pytest.mark.postfix)
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def _no_check_fails(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A check that fails is `Unsure` and the test may pass all the same: it fails here.
+
+    A test that is about such checks is marked `checks_fail`.
+    """
+    kept, judge = _Kept(), logging.getLogger("postward.judge")
+    judge.addHandler(kept)
+    yield
+    judge.removeHandler(kept)
+    if request.node.get_closest_marker("checks_fail") is None:
+        assert not kept.said
 
 
 @pytest.fixture(scope="session")

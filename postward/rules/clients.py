@@ -18,8 +18,8 @@ from postward.rules.looks import Found
 FACTS = frozenset({"client_address", "client_name", "reverse_client_name", "helo_name"})
 """The facts that say who the client is."""
 FOR = 15.0
-MOST = 10_000
-"""Clients; some two kB each."""
+MOST = 5_000
+"""Clients; some three kB each, and six (30 MB in all) with names as long as names can be."""
 
 
 def is_about_one(check: Check) -> bool:

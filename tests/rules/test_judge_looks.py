@@ -179,6 +179,7 @@ def test_unsure_says_what_follows_from_a_look_that_could_not_tell(tmp_path: Path
     assert decision.reply.text.startswith("We cannot tell yet")
 
 
+@pytest.mark.checks_fail
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_check_that_fails_could_not_tell_and_is_logged(
     tmp_path: Path, waits: bool, caplog: pytest.LogCaptureFixture
