@@ -41,6 +41,8 @@ def reload(directory: Path, within: float) -> None:
         raise Trouble(str(errors), "nothing was reloaded: the daemons keep their rules") from None
     settings = configuration.settings
     running = have_reloaded(settings, configuration.rules.digest, within, click.echo)
+    if not running and not os.access(settings.run_dir, os.X_OK) and settings.run_dir.exists():
+        raise Trouble(f"not allowed to look into {settings.run_dir}", "run it as root")
     if not running:
         raise Trouble(f"no daemon of this configuration runs (no state file in {settings.run_dir})")
     missing = settings.doors - running

@@ -1,6 +1,7 @@
 """`postward why`: what was decided about a mail, by which rules, from the journal."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,14 @@ def find(settings: "Settings", key: str, limit: int) -> "list[tuple[Entry, ...]]
     if settings.journal is None:
         raise Trouble("this site keeps no journal", "postward.yml says `journal: off`")
     path = settings.journal.path
-    if not path.exists():
+    try:
+        there = path.exists() and os.access(path, os.R_OK | os.X_OK)
+        hidden = path.exists() and not there
+    except PermissionError:
+        there, hidden = False, True
+    if hidden:
+        raise Trouble(f"not allowed to read {path}", "run it as root, or as the daemons' user")
+    if not there:
         raise Trouble(f"there is no journal at {path} yet", "the daemons make it when they start")
     try:
         reader = JournalReader(path)

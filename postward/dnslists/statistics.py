@@ -65,7 +65,7 @@ def load(file: Path) -> dict[str, State]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        _log.warning("%s cannot be read (%s): the numbers begin anew", file, error.strerror)
+        _log.warning("%s cannot be read (%s): no numbers are known", file, error.strerror)
         return {}
     try:
         return _states(octets)

@@ -34,7 +34,7 @@ def test_a_damaged_file_is_no_numbers(
     (tmp_path / "f").write_bytes(octets)
     with caplog.at_level(logging.WARNING):
         assert load(tmp_path / "f") == {}
-    assert "the numbers begin anew" in caplog.text
+    assert "begin anew" in caplog.text or "no numbers are known" in caplog.text
 
 
 def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
