@@ -9,11 +9,14 @@ iprev takes from the state, is kept with the client.
 """
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 from postward.checks import Check, Cost
 from postward.mail import IPAddress, Mail
+from postward.rules.judgement import Judged
 from postward.rules.looks import Found
+from postward.rules.rule import Rule
 
 FACTS = frozenset({"client_address", "client_name", "reverse_client_name", "helo_name"})
 """The facts that say who the client is."""
@@ -30,14 +33,25 @@ def is_about_one(check: Check) -> bool:
 Key = tuple[IPAddress | None, str, str, str]
 
 
-class Client:
-    """`found`: by look key; `memo`: what was derived. `doubtful`: something could not tell."""
+class Replay(NamedTuple):
+    """What the lasting rules of a phase came to: those that found nothing, and what the others told."""
 
-    __slots__ = ("doubtful", "found", "made", "memo", "shared")
+    judged: list[Judged]
+    told: list[tuple[Rule, Found]]
+
+
+class Client:
+    """`found`: by look key; `memo`: what was derived; `replays`: by phase and by what shut its gates.
+
+    `doubtful`: something could not tell.
+    """
+
+    __slots__ = ("doubtful", "found", "made", "memo", "replays", "shared")
 
     def __init__(self, now: float) -> None:
         self.found: dict[int, Found] = {}
         self.memo: dict[str, Any] = {}
+        self.replays: dict[tuple[Hashable, ...], Replay] = {}
         self.made = now
         self.doubtful = False
         self.shared = False

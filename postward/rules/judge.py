@@ -18,7 +18,7 @@ from postward.decision import Accept, Decision, Quarantine
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence, looks
-from postward.rules.clients import Client
+from postward.rules.clients import Client, Replay
 from postward.rules.consequence import Ruling, Tally
 from postward.rules.grammar import MAX_SCORE
 from postward.rules.hold import ask_ticket
@@ -26,7 +26,7 @@ from postward.rules.judgement import Judged, Judgement
 from postward.rules.looks import Found
 from postward.rules.outcomes import WATCH, Outcome, Weight
 from postward.rules.recipients import Recipient, Recipients
-from postward.rules.rule import Gate, Phase, Plan, Rule
+from postward.rules.rule import Gate, Laid, Phase, Plan, Rule
 from postward.stage import Door, Stage
 from postward.tools import ASKER, Tools
 from postward.trace import new_trace
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _FOR_STORE = 2.0  # seconds; the store answers within them, or says that it is down
 _NOTHING: frozenset[str] = frozenset()
+_MAX_REPLAYS = 16  # of one client: gates stand open for who has logged in, and shut for others
 
 
 class Case:
@@ -92,16 +93,23 @@ class Case:
             tally.weigh()
         judged: list[Judged] = []
         for phase in plan.phases[mail.stage]:
-            if tally.weight and (decided := _needless(phase[0], tally)):
-                judged.extend(rule.not_asked(decided) for rule in phase)
+            if tally.weight and (decided := _needless(phase.rules[0], tally)):
+                judged.extend(rule.not_asked(decided) for rule in phase.rules)
                 continue
-            told, waiting = self._ask(phase, mail, recipient, tally, judged)
+            told: list[tuple[Rule, Found]] = []
+            waiting: list[tuple[Rule, asyncio.Task[Found]]] = []
+            if phase.lasting and self._client is not None:
+                self._ask_again(phase, self._client, mail, tally, judged, told, waiting)
+                if phase.others:
+                    self._ask(phase.others, mail, recipient, tally, judged, told, waiting)
+            else:
+                self._ask(phase.rules, mail, recipient, tally, judged, told, waiting)
             if waiting:
                 left = max(within - _kept_back(waiting, within) - (clock.monotonic() - began), 0.0)
                 await looks.wait({task for _, task in waiting}, left)
                 told.extend((rule, self._kept(rule, task, recipient, left)) for rule, task in waiting)
-                told.sort(key=lambda each: each[0].order)
             if told:
+                told.sort(key=_order)
                 await self._count(told, mail, tally, judged, began + within)
                 tally.weigh()
         if self._client is not None:
@@ -171,24 +179,46 @@ class Case:
             before += max((each.own_score for each in self._recipients.kept()), default=0.0)
         return before
 
+    def _ask_again(
+        self,
+        phase: Laid,
+        client: Client,
+        mail: Mail,
+        tally: Tally,
+        judged: list[Judged],
+        told: list[tuple[Rule, Found]],
+        waiting: list[tuple[Rule, asyncio.Task[Found]]],
+    ) -> None:
+        """Ask the lasting rules of a phase, or tell again what they came to for the same client just now."""
+        tools = self.tools
+        key = (phase, *[gate.shut(mail, tools, tally) for gate in phase.gates])
+        replay = client.replays.get(key)
+        if replay is None:
+            replay = Replay([], [])
+            self._ask(phase.lasting, mail, None, tally, replay.judged, replay.told, waiting)
+            if not waiting and not client.doubtful and len(client.replays) < _MAX_REPLAYS:
+                client.replays[key] = replay
+        judged += replay.judged
+        told += replay.told
+
     def _ask(
         self,
-        phase: tuple[Rule, ...],
+        rules: tuple[Rule, ...],
         mail: Mail,
         recipient: Recipient | None,
         tally: Tally,
         judged: list[Judged],
-    ) -> tuple[list[tuple[Rule, Found]], list[tuple[Rule, asyncio.Task[Found]]]]:
-        """Begin every look of a phase: those that told something at once, and those that must wait.
+        told: list[tuple[Rule, Found]],
+        waiting: list[tuple[Rule, asyncio.Task[Found]]],
+    ) -> None:
+        """Begin every look: those that told something at once, and those that must wait.
 
         Looks that found nothing are only noted in `judged`; that is nearly all of them.
         """
-        told: list[tuple[Rule, Found]] = []
-        waiting: list[tuple[Rule, asyncio.Task[Found]]] = []
         under_way: dict[int, asyncio.Task[Found]] = {}
         shut: dict[Gate, str] = {}
         tools = self.tools
-        for rule in phase:
+        for rule in rules:
             gate = rule.gate
             if gate is not None:
                 why = shut.get(gate)
@@ -216,7 +246,6 @@ class Case:
                 judged.append(Judged(rule.name, rule.check.name, finding, "", 0.0, rule.clear.mode, found[1]))
             else:
                 told.append((rule, found))
-        return told, waiting
 
     def _kept(self, rule: Rule, task: asyncio.Task[Found], recipient: Recipient | None, left: float) -> Found:
         """What a look gave that had to be waited for, kept for the next request."""
@@ -292,6 +321,10 @@ class Case:
         other.weigh()
         would = consequence.decide(other, mail, self.trace, self.carried)
         return None if would == decision else would
+
+
+def _order(told: tuple[Rule, Found]) -> int:
+    return told[0].order
 
 
 def _kept_back(waiting: list[tuple[Rule, asyncio.Task[Found]]], within: float) -> float:

@@ -116,11 +116,31 @@ class Rule:
         return "canary" if zlib.crc32(client) < self.share * 2**32 else "canary-out"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """The rules of one phase at one stage.
+
+    `lasting` are those whose looks are about the client alone and whose `gates` look at nothing that was
+    found before: what they come to can be told again for the client's next message. `others` are the rest.
+    """
+
+    rules: tuple[Rule, ...]
+    lasting: tuple[Rule, ...]
+    gates: tuple[Gate, ...]
+    others: tuple[Rule, ...]
+
+
+def _laid(rules: tuple[Rule, ...]) -> Laid:
+    lasting = tuple(rule for rule in rules if rule.of_client and not rule.weighs and not rule.per_recipient)
+    gates = dict.fromkeys(rule.gate for rule in lasting if rule.gate is not None)
+    return Laid(rules, lasting, tuple(gates), tuple(rule for rule in rules if rule not in lasting))
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The rules for one door and one set of overrides: for each stage its phases, in order."""
 
-    phases: Mapping[Stage, tuple[tuple[Rule, ...], ...]]
+    phases: Mapping[Stage, tuple[Laid, ...]]
     thresholds: Thresholds
     enforced: bool
     """No rule runs in shadow or as a canary."""
@@ -131,14 +151,14 @@ class Plan:
 def plan(rules: tuple[Rule, ...], door: Door, thresholds: Thresholds) -> Plan:
     """Lay the rules of `door` out: at each stage all that is due by then, recipients' rules at RCPT only."""
     here = [rule for rule in rules if rule.door is door and rule.mode is not Mode.OFF]
-    phases: dict[Stage, tuple[tuple[Rule, ...], ...]] = {}
+    phases: dict[Stage, tuple[Laid, ...]] = {}
     for stage in Stage:
         due = [rule for rule in here if (stage is rule.stage if rule.per_recipient else rule.stage <= stage)]
         laid = (tuple(rule for rule in due if rule.phase is phase) for phase in Phase)
-        phases[stage] = tuple(rules for rules in laid if rules)
+        phases[stage] = tuple(_laid(rules) for rules in laid if rules)
     enforced = all(rule.mode is Mode.ENFORCE for rule in here)
     names = {
-        stage: frozenset(rule.name for rules in laid for rule in rules if not rule.weighs)
+        stage: frozenset(rule.name for phase in laid for rule in phase.rules if not rule.weighs)
         for stage, laid in phases.items()
     }
     return Plan(phases, thresholds, enforced, names)

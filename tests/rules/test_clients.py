@@ -118,3 +118,22 @@ def test_only_so_many_clients_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for mail in mails:
         held.keep(mail, Client(0.0))
     assert [held.meet(mail, 0.0).shared for mail in mails] == [False, True, True]
+
+
+def test_who_has_logged_in_is_judged_otherwise_for_the_same_client(tmp_path: Path) -> None:
+    lines = rule("a", "reject", "look-up", reads=ABOUT_CLIENT, unless="[authenticated]")
+    bench = Bench(tmp_path, rules(lines))
+    bench.finds["a"] = HIT
+    for login, kind in (("", Reject), ("alice", Continue), ("", Reject), ("bob", Continue)):
+        bench.open()
+        assert isinstance(bench.decide(sasl_username=login), kind)
+    assert bench.asked == ["a"]
+
+
+def test_what_was_told_again_keeps_its_place(tmp_path: Path) -> None:
+    lines = rule("b", "defer", reads="sender"), rule("a", "defer", reads=ABOUT_CLIENT)
+    bench = Bench(tmp_path, rules(*lines))
+    bench.finds.update(a=HIT, b=HIT)
+    for _ in range(3):
+        bench.open()
+        assert bench.judge().by == "b"
