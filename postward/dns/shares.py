@@ -2,12 +2,13 @@
 
 A client (IPv6: a /64) has at most half of what its network has, a client network (a /24 or /48, what
 one owner usually has) at most a quarter of all, and what a network asks of one zone at most a third of
-its part: zones that never answer then keep nobody else waiting, and hardly their own asker. Look-ups
+its part: zones that never answer then keep nobody else waiting, and hardly their own asker. Where all
+must wait, the networks have their turns in rotation. Look-ups
 that are for no client, such as tests of lists, are bounded by the whole only (THREATS D5).
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 
 from postward.mail import IPAddress
@@ -59,7 +60,7 @@ class Shares:
         for share in shares:
             share.held += 1
             self._shares[share.key] = share
-        return Place(shares, own, self._now, self._shares)
+        return Place(shares, own, network, self._now, self._shares)
 
     def _share(self, key: Hashable, part: int, part_of_all: int) -> "_Share":
         share = self._shares.get(key)
@@ -85,11 +86,13 @@ class Place:
         self,
         shares: Sequence["_Share"],
         own: int,
+        network: Network,
         now: Callable[[], float],
         all_shares: dict[Hashable, "_Share"],
     ) -> None:
         self._queues = shares
         self._own = own
+        self._network = network
         self._now = now
         self._shares = all_shares
         self._taken = 0
@@ -113,7 +116,7 @@ class Place:
         """Wait for the turn. What the own network has under way comes first: it keeps nobody else waiting."""
         for share in self._queues[self._taken :]:
             if not share.take():
-                await share.wait()
+                await share.wait(self._network)
             self._step()
 
     def _step(self) -> None:
@@ -142,7 +145,7 @@ class _Share:
         self.held = 0
         self._free = in_flight
         self._most_held = in_all
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: OrderedDict[Network, deque[asyncio.Future[None]]] = OrderedDict()
 
     @property
     def is_full(self) -> bool:
@@ -155,10 +158,10 @@ class _Share:
         self._free -= 1
         return True
 
-    async def wait(self) -> None:
-        """Until somebody gives a turn to us."""
+    async def wait(self, network: Network) -> None:
+        """Until somebody gives a turn to us: the networks that wait have theirs in rotation."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting.setdefault(network, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -167,9 +170,12 @@ class _Share:
             raise
 
     def give(self) -> None:
-        """Hand a turn on to whoever waits longest."""
+        """Hand a turn on to the next network, and there to whoever waits longest."""
         while self._waiting:
-            turn = self._waiting.popleft()
+            network, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[network] = turns
             if not turn.done():
                 turn.set_result(None)
                 return
