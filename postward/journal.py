@@ -17,12 +17,11 @@ from postward.decision import Decision
 from postward.finding import Clear, Hit, Unsure
 from postward.mail import Mail
 from postward.printable import printable
-from postward.rules.judgement import Judged, Judgement
+from postward.rules.judgement import AT_ONCE, Judged, Judgement
 from postward.store.journal import JournalRow
 
 MAX_RECIPIENTS = 100
 MAX_RULES = 500
-_AT_ONCE = 0.00005  # seconds; what took less is not told
 _quote = json.encoder.encode_basestring_ascii
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -187,22 +186,50 @@ def _rules(judged: tuple[Judged, ...], names: dict[str, str]) -> str:
     the same finding, detail and mode together.
     """
     loud: list[str] = []
-    quiet: dict[tuple[str, str, str], list[str]] = {}
+    quiet: list[Judged] = []
     for each in judged[:MAX_RULES]:
         finding = each.finding
-        if finding is None:
-            key = ("skipped", each.skipped, each.mode)
-        elif isinstance(finding, Clear) and each.took < _AT_ONCE:
-            key = ("clear", finding.detail, each.mode)
+        if finding is None or (finding.__class__ is Clear and each.took < AT_ONCE):
+            quiet.append(each)
         else:
             loud.append(_loud(each, names))
-            continue
-        quiet.setdefault(key, []).append(each.rule)
-    groups = [
-        f'["{kind}",{_quote(without(names, detail))},"{mode}","{" ".join(rules)}"]'
-        for (kind, detail, mode), rules in quiet.items()
-    ]
-    return f'"rules":[{",".join(loud)}],"quiet":[{",".join(groups)}]'
+    told = _quiet(quiet, names) if names else _quiet_again(quiet)
+    return f'"rules":[{",".join(loud)}],"quiet":[{told}]'
+
+
+def _quiet(judged: list[Judged], names: dict[str, str]) -> str:
+    """Rules with the same finding, detail and mode together."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for each in judged:
+        if each.finding is None:
+            key = ("skipped", each.skipped, each.mode)
+        else:
+            key = ("clear", getattr(each.finding, "detail", ""), each.mode)
+        groups.setdefault(key, []).append(each.rule)
+    return ",".join(
+        [
+            f'["{kind}",{_quote(without(names, detail))},"{mode}","{" ".join(rules)}"]'
+            for (kind, detail, mode), rules in groups.items()
+        ]
+    )
+
+
+_again: dict[tuple[int, ...], tuple[list[Judged], str]] = {}
+_MAX_AGAIN = 4_096
+
+
+def _quiet_again(judged: list[Judged]) -> str:
+    """The same, where no name has to be replaced. Most messages of a client come to the same, and the
+    records of rules that found nothing are made once (`Rule`), so that these very objects come again.
+    What is kept holds them, so that no other object can have their ids.
+    """
+    key = tuple(map(id, judged))
+    held = _again.get(key)
+    if held is None:
+        if len(_again) >= _MAX_AGAIN:
+            _again.clear()
+        held = _again[key] = judged, _quiet(judged, {})
+    return held[1]
 
 
 def _loud(judged: Judged, names: dict[str, str]) -> str:

@@ -243,7 +243,7 @@ class Case:
             if finding is CLEAR:
                 judged.append(rule.clear)
             elif finding.__class__ is Clear:
-                judged.append(Judged(rule.name, rule.check.name, finding, "", 0.0, rule.clear.mode, found[1]))
+                judged.append(rule.found_nothing(finding, found[1]))
             else:
                 told.append((rule, found))
 

@@ -6,6 +6,9 @@ from postward.decision import Decision, Edit
 from postward.finding import Finding
 from postward.stage import Stage
 
+AT_ONCE = 0.0001
+"""Seconds; a look that found nothing and took less is not told how long it took."""
+
 
 class Judged(NamedTuple):
     """One rule as it was judged.

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 from postward.checks import Check
+from postward.finding import Clear
 from postward.mail import Mail
 from postward.rules.conditions import Condition, Standing
-from postward.rules.judgement import Judged
+from postward.rules.judgement import AT_ONCE, Judged
 from postward.rules.outcomes import Outcome
 from postward.rules.text import Template
 from postward.rules.thresholds import Thresholds
 from postward.stage import Door, Stage
 from postward.tools import Tools
+
+_MOST_DETAILS = 1_000
 
 
 class Mode(Enum):
@@ -95,6 +98,18 @@ class Rule:
     clear: Judged
     """The record of a look that found nothing and took no time."""
     _not_asked: dict[str, Judged] = field(default_factory=dict)
+    _nothing: dict[str, Judged] = field(default_factory=dict)
+
+    def found_nothing(self, finding: Clear, took: float) -> Judged:
+        """The record of a look that found nothing; one that took no time is made once for each detail."""
+        if took >= AT_ONCE:
+            return self.clear._replace(finding=finding, took=took)
+        made = self._nothing.get(finding.detail)
+        if made is None:
+            if len(self._nothing) >= _MOST_DETAILS:
+                self._nothing.clear()
+            made = self._nothing[finding.detail] = self.clear._replace(finding=finding)
+        return made
 
     def not_asked(self, why: str) -> Judged:
         """The record of the rule when it was not asked; there are few reasons, so each is made once."""
