@@ -8,7 +8,6 @@ from pydantic import Field
 
 from postward.checks import Cost, Looked
 from postward.derive.identity import FACTS, all_rating_keys, rating_key_of
-from postward.derive.rating_key import keys_of_address
 from postward.finding import CLEAR, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.printable import printable
@@ -17,7 +16,8 @@ from postward.tools import Tools
 
 _LIMIT = 100.0  # the store keeps no more points, either way
 _Points = Annotated[float, Field(ge=-_LIMIT, le=_LIMIT, allow_inf_nan=False)]
-_Read = dict[str, Rating | None]
+_NEEDS = frozenset().union(*FACTS.values())
+_Read = dict[str, Rating | None]  # by kind
 """What is on record, by key."""
 
 
@@ -67,25 +67,24 @@ class Rated:
 
     @property
     def needs(self) -> frozenset[str]:
-        return frozenset().union(*FACTS.values()) if self.of == "any" else FACTS[self.of]
+        return _NEEDS  # whatever is asked, all is read in one go
 
     def look(self, mail: Mail, tools: Tools) -> Looked:
-        """Several rules ask; what one has read the others take."""
-        known: _Read | None = tools.made("rating any")
-        if known is not None:
-            if self.of == "any":
-                return self._finding(known.values())
-            key = self._key_at_hand(mail)
-            if key in known:
-                return self._finding((known[key],))
+        """Several rules ask; the first reads all there is of the mail, and the others take it."""
+        known: _Read | None = tools.made("ratings")
+        if known is not None and (self.of == "any" or not mail.sasl_username):
+            return self._finding(known.values() if self.of == "any" else (known.get(self.of),))
         return self._look_up(mail, tools)
 
     async def _look_up(self, mail: Mail, tools: Tools) -> Finding:
+        # A login answers for itself alone: other keys of such a mail are read only for who asks for them.
+        whole = self.of == "any" or not mail.sasl_username
+        memo = "ratings" if whole else f"rating {self.of}"
         try:
-            read = await tools.once(f"rating {self.of}", lambda: self._read(mail, tools))
+            read = await tools.once(memo, lambda: self._read(mail, tools, whole=whole))
         except StoreDown as error:
             return Unsure(f"store: {error}")
-        return self._finding(read.values())
+        return self._finding(read.values() if self.of == "any" else (read.get(self.of),))
 
     def _finding(self, rated: Iterable[Rating | None]) -> Finding:
         enough = self.min_samples - 0.5  # samples fade from the first second on
@@ -93,32 +92,31 @@ class Rated:
         if not counted:
             return CLEAR
         if self.below is not None:
-            out = min(counted, key=lambda each: each.points)
+            out = min(counted, key=_points)
             return _hit("bad", out, self._own(-out.points)) if out.points <= self.below else CLEAR
-        out = max(counted, key=lambda each: each.points)
+        out = max(counted, key=_points)
         good = self.above is not None and out.points >= self.above
         return _hit("good", out, self._own(-out.points)) if good else CLEAR
 
-    def _key_at_hand(self, mail: Mail) -> str:
-        """The key, where it takes no look-up; else empty."""
-        if self.of not in ("client", "network") or mail.client_address is None:
-            return ""
-        return keys_of_address(mail.client_address)[0 if self.of == "client" else 1]
-
-    async def _read(self, mail: Mail, tools: Tools) -> _Read:
-        """The records by key, read in one go and once a message. Raises StoreDown."""
-        if self.of == "any":
+    async def _read(self, mail: Mail, tools: Tools, *, whole: bool) -> _Read:
+        """The records by kind, read in one go and once a message. Raises StoreDown."""
+        if whole:
             keys = await all_rating_keys(mail, tools)
         else:
-            key = await rating_key_of(self.of, mail, tools)
+            key = await rating_key_of(self.of, mail, tools)  # type: ignore[arg-type]  # `any` is whole
             keys = (key,) if key else ()
         if not keys:
             return {}
-        return dict(zip(keys, await tools.store.ratings.read(keys, now=tools.clock.wall()), strict=True))
+        read = await tools.store.ratings.read(keys, now=tools.clock.wall())
+        return {key.partition(":")[0]: each for key, each in zip(keys, read, strict=True)}
 
     def _own(self, score: float) -> float:
         """The finding's own score: against the mail above zero."""
         return min(max(score * self.weight, -self.most), self.most)
+
+
+def _points(rating: Rating) -> float:
+    return rating.points
 
 
 def _hit(reason: str, rating: Rating, score: float) -> Hit:

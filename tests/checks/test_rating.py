@@ -181,7 +181,7 @@ def test_what_a_rule_about_any_has_read_serves_one_about_the_client(facts: dict[
     async def both() -> tuple[Finding, Finding, int]:
         first = await look(Rated("any", below=-4), mail, kit)
         second = await look(Rated("client", above=5), mail, kit)
-        return first, second, sum(str(key).startswith("rating ") for key in kit.memo)
+        return first, second, sum(str(key).startswith("rating") for key in kit.memo)
 
     first, second, readings = asyncio.run(both())
     assert first is CLEAR
