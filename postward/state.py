@@ -155,10 +155,12 @@ class Ticket:
 
     The verdict is about the whole domain; what a person says of a client or network is a `Word` alone.
     `evidence`: the rules that hit. `knock`: who knocked first (client, helo, ptr, sender, recipient
-    ...). `card`: what was found out since, name -> text; empty until the look-ups have ended.
-    `clients`: addresses that tried, at most 16, first ones first. `reminded`: how many reminders went
-    out, by way (mail, webhook). `decided`: when, 0.0 while it waits. `until`: when the verdict ends
-    and the domain waits anew, None for never.
+    ...), or the first whom the domain vouches for: anybody can write its name. `card`: what was found
+    out since, name -> text; empty until the look-ups have ended. `clients`: addresses that tried, at
+    most 16, first ones first; `verified`: those of them whom the domain vouches for. `reminded`: how
+    many reminders went out, by way (mail, webhook). `decided`: when, 0.0 while it waits. `until`: when
+    the verdict ends and the domain waits anew, None for never. `since`: when it was opened in the
+    store's own time (`Holds.time`), which its age goes by; `opened` is for people.
     """
 
     id: str
@@ -176,13 +178,16 @@ class Ticket:
     reminded: Mapping[str, int] = field(default_factory=dict)
     decided: float = 0.0
     until: float | None = None
+    verified: tuple[str, ...] = ()
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
     """A person's remembered word. `kind`: domain | address | network | client; `value` accordingly.
 
-    `ticket`: the id of the ticket that it was said about, if any.
+    `ticket`: the id of the ticket that it was said about, if any. `clients`: addresses that the
+    approval of a domain or sender holds for, besides those whom the domain itself vouches for.
     """
 
     kind: str
@@ -193,13 +198,24 @@ class Word:
     at: float
     expires: float | None = None
     ticket: str = ""
+    clients: tuple[str, ...] = ()
+
+
+BY_DEADLINE = "deadline"
+"""Who decided a ticket that no person did: it is kept for a shorter time."""
 
 
 class Holds(Protocol):
-    async def meet(self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
+    def time(self, now: float) -> float:
+        """The store's own time (seconds) at wall clock `now`: it follows no jump of that clock."""
+
+    async def meet(
+        self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str], verified: bool = False
+    ) -> Ticket:
         """Open a ticket for `domain` or join the one that there is. Durable before the answer.
 
-        One whose verdict has ended is opened anew, under its old id.
+        `verified`: the domain vouches for the client. The first such one takes the place of a first
+        knock that was not. A ticket whose verdict has ended is opened anew, under its old id.
         """
 
     async def find(self, ticket_or_domain: str) -> Ticket | None:
@@ -235,7 +251,7 @@ class Holds(Protocol):
         """Waiting tickets that are to be looked at by `now`, the most overdue first; new ones are at once."""
 
     async def put_due(self, times: Mapping[str, float]) -> None:
-        """When to look at each ticket again: id -> wall clock."""
+        """When to look at each ticket again: id -> the store's own time."""
 
     async def put_all_due(self) -> None:
         """Look at all that wait once more."""

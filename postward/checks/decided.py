@@ -17,8 +17,10 @@ from postward.tools import Tools
 class Decided:
     """Hit when a person's remembered word (`postward holds words`) is about this mail and says so.
 
-    Of several words the narrowest holds: the sender's address, the client, the sender's
-    organizational domain, the client's /24 or /64.
+    It may be about the sender's address, the client, the sender's organizational domain or the
+    client's /24 or /64. Any denial goes before all approvals. An approved address or domain counts only
+    if the client may speak for the domain (by SPF, or its own verified name), or is in the network of
+    one that it was said about. A bounce has the domain of the client's verified name.
     """
 
     name: ClassVar[str] = "decided"

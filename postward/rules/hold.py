@@ -1,33 +1,43 @@
 """The hold: 450 for a sender domain until a person has looked.
 
-What a person has said about the sender, the client or its network holds first. Without such a word
+What a person has said about the sender, the client or its network holds first
+(`postward.derive.persons_word`). Without such a word
 `then: hold` opens a ticket for the domain that answers for the mail, and the ticket says what
 follows: waiting -> 450, denied -> 550, approved -> nothing, as if the rule had not hit. The ticket is
 the domain's, not the client's: retries from other addresses join it (THREATS D7), and what is decided
 there counts in every process at once. Once it has waited as long as `holds: for:` says, `on_deadline`
 follows: a hold is never a refusal in silence. Trouble in the store does not hold mail up
 (docs/adr/0002).
+
+A domain that does not exist gets no ticket, nor do more than some new ones an hour from one network:
+they wait all the same, and nobody is bothered.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
+from postward.derive import identity
 from postward.derive.iprev import Iprev
-from postward.derive.persons_word import persons_word
+from postward.derive.persons_word import domain_approved, persons_word
 from postward.derive.responsible import domain_of
+from postward.derive.sender_domain import SenderDomain
 from postward.derive.spf import SpfResult
 from postward.finding import Unsure
 from postward.mail import Mail
 from postward.printable import printable
-from postward.state import StoreDown, Ticket
+from postward.network import cidr_of
+from postward.state import BY_DEADLINE, StoreDown, Ticket, Window
 from postward.tools import Tools
 
 OnDeadline = Literal["accept", "quarantine", "defer", "reject"]
 AT_DEADLINE = {"accept": "", "quarantine": "quarantine", "defer": "hold", "reject": "reject"}
 """`on_deadline` -> the outcome that follows from a ticket that nobody decided in time."""
-BY_DEADLINE = "deadline"
-"""Who decided a ticket that no person did."""
+NEW_TICKETS = (Window(20, 3600),)
+"""Tickets that mail from one /24 or /64 may open: who invents domains does not fill the list."""
 _FOLLOWS = {"approved": "", "denied": "reject"}
+_ONCE = 600  # seconds in which one domain is counted once, and refused alike
+_SET_BACK = 60.0
+"""Seconds by which a ticket may be younger than nothing: processes tell the time on their own."""
 _MAX_FACT = 300
 
 
@@ -41,9 +51,13 @@ class HoldPolicy:
     remind: tuple[float, ...] = (4 * 3600.0, 12 * 3600.0, 20 * 3600.0)
     on_deadline: OnDeadline = "accept"
 
-    def is_over(self, ticket: Ticket, now: float) -> bool:
-        """Whether `ticket` has waited long enough at wall clock `now`."""
-        return now - ticket.opened >= self.seconds
+    def is_over(self, ticket: Ticket, at: float) -> bool:
+        """Whether `ticket` has waited long enough `at` the store's own time (`Holds.time`).
+
+        One from the future was opened by a clock that was wrong: its time is over.
+        """
+        age = at - ticket.since
+        return age >= self.seconds or age < -_SET_BACK
 
 
 async def ask_ticket(
@@ -58,21 +72,44 @@ async def ask_ticket(
     domain = domain_of(mail)
     if not domain:
         return "", "no domain to hold", None
-    now, holds = tools.clock.wall(), tools.store.holds
     try:
+        if await domain_approved(mail, tools):
+            return "", f"domain {domain} is approved", None
         # Once a message: fifty recipients are one attempt.
-        ticket = await tools.once(
-            f"ticket {domain}",
-            lambda: holds.meet(domain, now=now, evidence=evidence, knock=knock(mail, tools)),
-        )
+        ticket = await tools.once(f"ticket {domain}", lambda: _meet(domain, mail, tools, evidence))
     except StoreDown as error:
         return "", f"store: {error}", None
+    if isinstance(ticket, str):
+        return "hold", ticket, None
     note = f"ticket {ticket.id} for {domain}"
     if ticket.verdict in _FOLLOWS:
         return _FOLLOWS[ticket.verdict], f"{note} is {ticket.verdict}", ticket
-    if policy.is_over(ticket, now):
+    if policy.is_over(ticket, tools.store.holds.time(tools.clock.wall())):
         return AT_DEADLINE[policy.on_deadline], f"{note} waited {policy.seconds / 3600:g} h", ticket
     return "hold", f"{note} waits", ticket
+
+
+async def _meet(domain: str, mail: Mail, tools: Tools, evidence: str) -> Ticket | str:
+    """The domain's ticket, opened where there is none; or why none is opened."""
+    holds, now = tools.store.holds, tools.clock.wall()
+    if await holds.find(domain) is None and (why := await _not_opened(domain, mail, tools)):
+        return why
+    who = identity.known(mail, tools)
+    verified = domain in ((who.host,) if mail.sender.is_null else (who.domain,))
+    return await holds.meet(domain, now=now, evidence=evidence, knock=knock(mail, tools), verified=verified)
+
+
+async def _not_opened(domain: str, mail: Mail, tools: Tools) -> str:
+    found: SenderDomain | None = tools.made("sender_domain")
+    if found is not None and found.kind == "no_name":
+        return f"no ticket: there is no domain {found.domain}"
+    client = mail.known.get("client_address")
+    if client is None:
+        return ""
+    key, now = f"new tickets {cidr_of(client)}", tools.clock.wall()
+    once = f"{domain} {int(now) // _ONCE}"
+    [count] = await tools.store.counters.hit(key, NEW_TICKETS, 1, now=now, instance=once)
+    return "" if count.granted else f"no ticket: {cidr_of(client)} has opened enough"
 
 
 def knock(mail: Mail, tools: Tools) -> dict[str, str]:

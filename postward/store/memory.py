@@ -26,7 +26,7 @@ class MemoryStore:
         self.counters = MemoryCounters(timeline)
         self.seen = MemorySeen(timeline)
         self.ratings = MemoryRatings(timeline, half_life)
-        self.holds = MemoryHolds()
+        self.holds = MemoryHolds(timeline)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from postward.state import Ticket, Word
 from postward.store import tickets
 from postward.store.text import stored
+from postward.store.timeline import Timeline
 
 _MAX_TICKETS = 10_000
 
@@ -14,22 +15,29 @@ _MAX_TICKETS = 10_000
 class MemoryHolds:
     """`postward.state.Holds`."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeline: Timeline | None = None) -> None:
+        self._timeline = timeline or Timeline()
         self._by_domain: dict[str, Ticket] = {}
         self._words: dict[tuple[str, str], Word] = {}
         self._due: dict[str, float] = {}  # by ticket id; not there: at once
 
-    async def meet(self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
+    def time(self, now: float) -> float:
+        return self._timeline.at(now)
+
+    async def meet(
+        self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str], verified: bool = False
+    ) -> Ticket:
         domain = stored(domain.lower(), tickets.MAX_DOMAIN)
+        attempt = tickets.Attempt(now, self.time(now), evidence, knock, verified)
         held = self._by_domain.pop(domain, None)
         if held is None:
             if len(self._by_domain) >= _MAX_TICKETS:
                 oldest = self._by_domain.pop(next(iter(self._by_domain)))
                 self._due.pop(oldest.id, None)
-            ticket = tickets.open_ticket(secrets.token_hex(4), domain, now, evidence, knock)
+            ticket = tickets.open_ticket(secrets.token_hex(4), domain, attempt)
         else:
-            ticket = tickets.join_ticket(held, now, evidence, knock)
-            if ticket.verdict != held.verdict:
+            ticket = tickets.join_ticket(held, attempt)
+            if ticket.verdict != held.verdict or ticket.verified[:1] != held.verified[:1]:
                 self._due.pop(ticket.id, None)
         self._by_domain[domain] = ticket
         return ticket
@@ -73,7 +81,8 @@ class MemoryHolds:
 
     async def due(self, *, now: float, limit: int) -> tuple[Ticket, ...]:
         waiting = [each for each in self._by_domain.values() if each.verdict == "waiting"]
-        chosen = [each for each in waiting if self._due.get(each.id, 0.0) <= now]
+        at = self.time(now)
+        chosen = [each for each in waiting if self._due.get(each.id, 0.0) <= at]
         chosen.sort(key=lambda each: (self._due.get(each.id, 0.0), each.opened))
         return tuple(chosen[:limit])
 

@@ -106,5 +106,15 @@ STATE = Schema(
             " WHERE kind = 'domain' AND value = tickets.domain AND ticket = tickets.id)"
             " WHERE verdict != 'waiting'",
         ),
+        (
+            # `verified`, `clients`: JSON arrays of texts; `since`: seconds of the store's own time, which
+            # until now was the wall clock where that had not jumped
+            "ALTER TABLE tickets ADD COLUMN verified TEXT NOT NULL DEFAULT '[]'",
+            "ALTER TABLE tickets ADD COLUMN since REAL NOT NULL DEFAULT 0.0",
+            "UPDATE tickets SET since = opened",
+            "ALTER TABLE words ADD COLUMN clients TEXT NOT NULL DEFAULT '[]'",
+            "UPDATE words SET clients = coalesce((SELECT clients FROM tickets WHERE id = words.ticket), '[]')"
+            " WHERE verdict = 'approved'",
+        ),
     ),
 )

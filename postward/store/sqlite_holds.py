@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 from collections.abc import Mapping
 
-from postward.state import Ticket
+from postward.state import BY_DEADLINE, Ticket
 from postward.store import tickets
 from postward.store.reader import Row
 from postward.store.sqlite_words import SqliteWords
@@ -15,26 +15,28 @@ from postward.store.text import stored
 from postward.store.tickets import read_counts, read_list, read_texts, spell
 
 KEEP_WAITING = 30 * 86_400
-"""Seconds after which a domain that nobody decided about, and that stopped trying, is forgotten."""
+"""Seconds after which a domain that no person decided about, and that stopped trying, is forgotten."""
 KEEP_DECIDED = 400 * 86_400
-MAX_WAITING = 100_000
-"""Waiting tickets; beyond that those that were not seen for the longest go."""
+"""The same where a person did."""
+MAX_WAITING = MAX_DECIDED = 100_000
+"""Tickets that wait and that are decided; beyond that those that would be forgotten first go."""
 _MAX_ID = 64
 _AT_ONCE = 200
 
 _COLUMNS = (
     "id, domain, verdict, opened, last_seen, attempts, evidence, decided_by, note, knock, card, clients,"
-    " reminders, decided, until"
+    " reminders, decided, until, verified, since"
 )
 _BY_DOMAIN = f"SELECT {_COLUMNS} FROM tickets WHERE domain = ?"  # noqa: S608  # this module's words
 _BY_ID = f"SELECT {_COLUMNS} FROM tickets WHERE id = ?"  # noqa: S608  # this module's own words
 _NEWEST = f"SELECT {_COLUMNS} FROM tickets ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
 _NEWEST_OF = f"SELECT {_COLUMNS} FROM tickets WHERE verdict = ? ORDER BY opened DESC LIMIT ?"  # noqa: S608  # this module's own words
-_OPEN = f"INSERT OR REPLACE INTO tickets ({_COLUMNS}, expires) VALUES ({', '.join('?' * 16)})"  # noqa: S608  # this module's own words
+_OPEN = f"INSERT OR REPLACE INTO tickets ({_COLUMNS}, expires) VALUES ({', '.join('?' * 18)})"  # noqa: S608  # this module's own words
 _JOIN = (
-    "UPDATE tickets SET attempts = ?, last_seen = ?, evidence = ?, knock = ?, clients = ?,"
+    "UPDATE tickets SET attempts = ?, last_seen = ?, evidence = ?, knock = ?, clients = ?, verified = ?,"
     " expires = max(expires, ?) WHERE id = ?"
 )
+_OF_ANOTHER = "UPDATE tickets SET card = '{}', due = 0.0 WHERE id = ?"
 _DECIDE = (
     "UPDATE tickets SET verdict = ?, decided_by = ?, note = ?, decided = ?, until = ?, due = 0.0,"
     " expires = max(expires, ?) WHERE id = ?"
@@ -45,33 +47,41 @@ _PUT_REMINDERS = "UPDATE tickets SET reminders = ? WHERE id = ?"
 _PUT_DUE = "UPDATE tickets SET due = ? WHERE id = ?"
 _PUT_ALL_DUE = "UPDATE tickets SET due = 0.0 WHERE verdict = 'waiting' AND due > 0.0"
 _FORGET = "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE expires < ? LIMIT ?)"
-_FORGET_WAITING = (
+_COUNT = "SELECT count(*) FROM tickets WHERE (verdict = 'waiting') = ?"
+_FORGET_FIRST = (
     "DELETE FROM tickets WHERE id IN"
-    " (SELECT id FROM tickets WHERE verdict = 'waiting' ORDER BY expires LIMIT ?)"
+    " (SELECT id FROM tickets WHERE (verdict = 'waiting') = ? ORDER BY expires LIMIT ?)"
 )
 
 
 class SqliteHolds(SqliteWords):
     """`postward.state.Holds`."""
 
-    async def meet(self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
+    def time(self, now: float) -> float:
+        return self._timeline.at(now)
+
+    async def meet(
+        self, domain: str, *, now: float, evidence: str, knock: Mapping[str, str], verified: bool = False
+    ) -> Ticket:
         domain = stored(domain.lower(), tickets.MAX_DOMAIN)
-        waiting, decided = self._expiry(now)
+        attempt = tickets.Attempt(now, self.time(now), evidence, knock, verified)
 
         def open_or_join(connection: sqlite3.Connection) -> Ticket:
             row = connection.execute(_BY_DOMAIN, (domain,)).fetchone()
             if row is None:
-                ticket = tickets.open_ticket(_free_id(connection), domain, now, evidence, knock)
-                connection.execute(_OPEN, (*_row(ticket), waiting))
+                ticket = tickets.open_ticket(_free_id(connection), domain, attempt)
+                connection.execute(_OPEN, (*_row(ticket), _expiry(ticket, attempt.at)))
                 return ticket
             held = _ticket(row)
-            ticket = tickets.join_ticket(held, now, evidence, knock)
+            ticket = tickets.join_ticket(held, attempt)
+            expires = _expiry(ticket, attempt.at)
             if ticket.verdict != held.verdict:  # its verdict has ended
-                connection.execute(_OPEN, (*_row(ticket), waiting))
+                connection.execute(_OPEN, (*_row(ticket), expires))
                 return ticket
-            expires = waiting if ticket.verdict == "waiting" else decided
-            texts = ticket.evidence, spell(ticket.knock), spell(ticket.clients)
+            texts = ticket.evidence, spell(ticket.knock), spell(ticket.clients), spell(ticket.verified)
             connection.execute(_JOIN, (ticket.attempts, ticket.last_seen, *texts, expires, ticket.id))
+            if ticket.verified[:1] != held.verified[:1]:  # it is about another client now
+                connection.execute(_OF_ANOTHER, (ticket.id,))
             return ticket
 
         return await self._writer.ask(open_or_join, full=True)
@@ -93,7 +103,7 @@ class SqliteHolds(SqliteWords):
         only_if: str | None = None,
     ) -> Ticket | None:
         tickets.check_verdict(verdict)
-        waiting, decided = self._expiry(now)
+        at = self.time(now)
         wanted = stored(ticket_id.lower(), _MAX_ID)
 
         def decide(connection: sqlite3.Connection) -> Ticket | None:
@@ -104,9 +114,8 @@ class SqliteHolds(SqliteWords):
             if only_if not in (None, held.verdict):
                 return None
             ticket = tickets.decide_ticket(held, verdict, now, by, note, until)
-            expires = waiting if verdict == "waiting" else decided
             what = ticket.verdict, ticket.decided_by, ticket.note, ticket.decided, ticket.until
-            connection.execute(_DECIDE, (*what, expires, ticket.id))
+            connection.execute(_DECIDE, (*what, _expiry(ticket, at), ticket.id))
             return ticket
 
         return await self._writer.ask(decide, full=True)
@@ -134,7 +143,7 @@ class SqliteHolds(SqliteWords):
         await self._writer.ask(put)
 
     async def due(self, *, now: float, limit: int) -> tuple[Ticket, ...]:
-        return tuple([_ticket(row) for row in await self._reader.read(_DUE, (now, limit))])
+        return tuple([_ticket(row) for row in await self._reader.read(_DUE, (self.time(now), limit))])
 
     async def put_due(self, times: Mapping[str, float]) -> None:
         rows = [(at, stored(ticket_id, _MAX_ID)) for ticket_id, at in times.items()]
@@ -143,19 +152,24 @@ class SqliteHolds(SqliteWords):
     async def put_all_due(self) -> None:
         await self._writer.ask(lambda connection: connection.execute(_PUT_ALL_DUE).rowcount)
 
-    def _expiry(self, now: float) -> tuple[int, int]:
-        """When a ticket seen now may be forgotten (ms): while it waits, and once it is decided."""
-        at = self._timeline.at(now)
-        return int((at + KEEP_WAITING) * 1000), int((at + KEEP_DECIDED) * 1000)
-
 
 def forget(connection: sqlite3.Connection, at: int) -> bool:
     """Delete some tickets that expired at `at` (ms) or are too many; True: there may be more. A chore."""
     gone = connection.execute(_FORGET, (at, _AT_ONCE)).rowcount
     if gone:
         return gone == _AT_ONCE
-    (waiting,) = connection.execute("SELECT count(*) FROM tickets WHERE verdict = 'waiting'").fetchone()
-    return waiting > MAX_WAITING and connection.execute(_FORGET_WAITING, (_AT_ONCE,)).rowcount > 0
+    return _forget_first(connection, 1, MAX_WAITING) or _forget_first(connection, 0, MAX_DECIDED)
+
+
+def _forget_first(connection: sqlite3.Connection, waiting: int, most: int) -> bool:
+    (count,) = connection.execute(_COUNT, (waiting,)).fetchone()
+    return count > most and connection.execute(_FORGET_FIRST, (waiting, _AT_ONCE)).rowcount > 0
+
+
+def _expiry(ticket: Ticket, at: float) -> int:
+    """When a ticket that was met or decided at `at` (the store's own time) may be forgotten (ms)."""
+    by_person = ticket.verdict != "waiting" and ticket.decided_by != BY_DEADLINE
+    return int((at + (KEEP_DECIDED if by_person else KEEP_WAITING)) * 1000)
 
 
 def _free_id(connection: sqlite3.Connection) -> str:
@@ -167,7 +181,15 @@ def _free_id(connection: sqlite3.Connection) -> str:
 
 def _ticket(row: Row) -> Ticket:
     texts = read_texts(row[9]), read_texts(row[10])
-    values: Row = (*row[:9], *texts, read_list(row[11]), read_counts(row[12]), *row[13:])
+    values: Row = (
+        *row[:9],
+        *texts,
+        read_list(row[11]),
+        read_counts(row[12]),
+        *row[13:15],
+        read_list(row[15]),
+        row[16],
+    )
     return Ticket(*values)
 
 
@@ -189,4 +211,6 @@ def _row(ticket: Ticket) -> Row:
         spell(ticket.reminded),
         ticket.decided,
         ticket.until,
+        spell(ticket.verified),
+        ticket.since,
     )

@@ -21,10 +21,10 @@ _MAX_NOTE = 1_000
 _AT_ONCE = 200
 _NEVER = 2**62
 
-_COLUMNS = "kind, value, verdict, said_by, note, at, until, ticket"
+_COLUMNS = "kind, value, verdict, said_by, note, at, until, ticket, clients"
 _ALL = f"SELECT {_COLUMNS} FROM words"  # noqa: S608  # this module's words
 _NEWEST = f"SELECT {_COLUMNS} FROM words ORDER BY at DESC LIMIT ?"  # noqa: S608  # this module's words
-_SAY = f"INSERT OR REPLACE INTO words ({_COLUMNS}, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # this module's words
+_SAY = f"INSERT OR REPLACE INTO words ({_COLUMNS}, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # this module's words
 _COUNT = "SELECT count(*) FROM words"
 _IS_SAID = "SELECT 1 FROM words WHERE kind = ? AND value = ?"
 _UNSAY = "DELETE FROM words WHERE kind = ? AND value = ?"
@@ -51,11 +51,12 @@ class SqliteWords:
             left = max(0.0, kept.expires - kept.at)
             expires = int((self._timeline.at(kept.at) + left) * 1000)
         what = kept.kind, kept.value, kept.verdict, kept.by, kept.note, kept.at, kept.expires, kept.ticket
+        clients = tickets.spell(kept.clients)
 
         def write(connection: sqlite3.Connection) -> None:
             if not connection.execute(_IS_SAID, (kept.kind, kept.value)).fetchall():
                 tickets.check_room(connection.execute(_COUNT).fetchone()[0])
-            connection.execute(_SAY, (*what, expires))
+            connection.execute(_SAY, (*what, clients, expires))
             tell(connection, WORDS)
 
         await self._writer.ask(write, full=True)
@@ -87,7 +88,7 @@ class SqliteWords:
         )
 
     async def all_words(self, *, limit: int = 1_000) -> tuple[Word, ...]:
-        return tuple([Word(*row) for row in await self._reader.read(_NEWEST, (limit,))])
+        return tuple([_word(row) for row in await self._reader.read(_NEWEST, (limit,))])
 
     async def _read_all(self, present: float) -> dict[_Key, Word]:
         rows: list[Row] | None = self._reader.rows(_ALL, ())
@@ -95,7 +96,7 @@ class SqliteWords:
             if self._words is not None:
                 return self._words
             rows = await self._reader.wait_for_rows(_ALL, ())
-        self._words = {(row[0], row[1]): Word(*row) for row in rows}
+        self._words = {(row[0], row[1]): _word(row) for row in rows}
         self._read = present
         return self._words
 
@@ -121,4 +122,10 @@ def _kept(word: Word) -> Word:
         by=stored(word.by, _MAX_NOTE),
         note=stored(word.note, _MAX_NOTE),
         ticket=stored(word.ticket, _MAX_KIND),
+        clients=tuple(stored(each, _MAX_KIND * 2) for each in word.clients[: tickets.MAX_CLIENTS]),
     )
+
+
+def _word(row: Row) -> Word:
+    values: Row = (*row[:8], tickets.read_list(row[8]))
+    return Word(*values)

@@ -5,7 +5,7 @@ All of it comes from strangers: names, values and their number are bounded befor
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from postward.state import Ticket, TooManyWords
@@ -24,29 +24,67 @@ _MAX_NAME = 64
 _MAX_TEXT = 2_000
 
 
-def open_ticket(ticket_id: str, domain: str, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One delivery attempt: wall clock `now`, and `at` in the store's own time (seconds).
+
+    `verified`: the domain vouches for the client.
+    """
+
+    now: float
+    at: float
+    evidence: str
+    knock: Mapping[str, str]
+    verified: bool = False
+
+
+def open_ticket(ticket_id: str, domain: str, attempt: Attempt) -> Ticket:
     """A ticket for a domain that was not met before. `domain`: lower case."""
-    evidence, knock = stored(evidence, MAX_EVIDENCE), bounded(knock)
+    knock = bounded(attempt.knock)
+    client = _client_of(knock)
     return Ticket(
-        ticket_id, domain, "waiting", now, now, 1, evidence, knock=knock, clients=_with_client((), knock)
+        ticket_id,
+        domain,
+        "waiting",
+        attempt.now,
+        attempt.now,
+        1,
+        stored(attempt.evidence, MAX_EVIDENCE),
+        knock=knock,
+        clients=client,
+        verified=client if attempt.verified else (),
+        since=attempt.at,
     )
 
 
-def join_ticket(held: Ticket, now: float, evidence: str, knock: Mapping[str, str]) -> Ticket:
+def join_ticket(held: Ticket, attempt: Attempt) -> Ticket:
     """The ticket after one more attempt. Who knocked first stays, and the first evidence there was.
 
+    But the first whom the domain vouches for takes the place of a stranger, and a new card is made.
     Once its verdict has ended it is a new one.
     """
-    if held.until is not None and now >= held.until:
-        return open_ticket(held.id, held.domain, now, evidence, knock)
-    return replace(
+    if held.until is not None and attempt.now >= held.until:
+        return open_ticket(held.id, held.domain, attempt)
+    client = _client_of(attempt.knock)
+    joined = replace(
         held,
         attempts=held.attempts + 1,
-        last_seen=max(held.last_seen, now),
-        evidence=held.evidence or stored(evidence, MAX_EVIDENCE),
-        knock=held.knock or bounded(knock),
-        clients=_with_client(held.clients, knock),
+        last_seen=max(held.last_seen, attempt.now),
+        evidence=held.evidence or stored(attempt.evidence, MAX_EVIDENCE),
+        knock=held.knock or bounded(attempt.knock),
+        clients=_with(held.clients, client),
     )
+    if not (attempt.verified and client):
+        return joined
+    clients = joined.clients
+    if client[0] not in clients:  # strangers have filled the place
+        others = [each for each in clients if each not in held.verified]
+        clients = (*(each for each in clients if each not in others[-1:]), *client)[:MAX_CLIENTS]
+    joined = replace(joined, clients=clients, verified=_with(held.verified, client))
+    if held.verified:
+        return joined
+    evidence = stored(attempt.evidence, MAX_EVIDENCE)
+    return replace(joined, evidence=evidence, knock=bounded(attempt.knock), card={})
 
 
 def decide_ticket(held: Ticket, verdict: str, now: float, by: str, note: str, until: float | None) -> Ticket:
@@ -89,11 +127,16 @@ def bounded(texts: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _with_client(clients: tuple[str, ...], knock: Mapping[str, str]) -> tuple[str, ...]:
+def _client_of(knock: Mapping[str, str]) -> tuple[str, ...]:
+    """The client's address, or nothing."""
     client = stored(knock.get("client", ""), _MAX_CLIENT)
-    if not client or client in clients or len(clients) >= MAX_CLIENTS:
+    return (client,) if client else ()
+
+
+def _with(clients: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    if not more or more[0] in clients or len(clients) >= MAX_CLIENTS:
         return clients
-    return (*clients, client)
+    return (*clients, *more)
 
 
 # --- In the file ---------------------------------------------------------------------------------

@@ -159,7 +159,8 @@ def _remember(store: MemoryStore, now: float) -> None:
     for kind, value, verdict in (
         ("domain", "fail.example", "denied"),
         ("address", "a@fail.example", "approved"),
-        ("network", "192.0.2.0/24", "denied"),
+        ("client", "192.0.2.2", "approved"),
+        ("client", "192.0.2.9", "denied"),
     ):
         asyncio.run(store.holds.say(Word(kind, value, verdict, "carol", "", now)))
     for key in (*known, "domain fail.example", "listed x|192.0.2.1", "listed x|192.0.2.0/24"):

@@ -1,5 +1,7 @@
 """The domain that answers for a mail."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from postward.address import parse
@@ -18,11 +20,18 @@ from postward.stage import Stage
         ("<>", "a b.example", "host.example.net", "example.net"),
         ("<>", "x\x00.example.com", "host.example.net", "example.net"),
         ("<>", "localhost", "unknown", ""),
-        ("a@[192.0.2.1]", "mx.example.com", "unknown", "example.com"),
+        ("a@[192.0.2.1]", "mx.example.com", "unknown", "[192.0.2.0/24]"),
+        ("nodomain", "mx.example.com", "host.example.com", "[192.0.2.0/24]"),
+        ("a@b..example", "mx.example.com", "unknown", "[192.0.2.0/24]"),
     ],
 )
 def test_whose_mail_it_is(sender: str, helo: str, ptr: str, domain: str) -> None:
-    facts = {"sender": parse(sender), "helo_name": helo, "reverse_client_name": ptr}
+    facts = {
+        "client_address": ip_address("192.0.2.7"),
+        "sender": parse(sender),
+        "helo_name": helo,
+        "reverse_client_name": ptr,
+    }
     assert domain_of(Mail(Stage.MAIL, facts)) == domain
 
 

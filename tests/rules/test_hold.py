@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from postward.address import NULL, parse
 from postward.decision import Continue, Hold, Reject
 from postward.derive.responsible import domain_of
-from postward.finding import Unsure
+from postward.derive.sender_domain import sender_domain
+from postward.finding import Finding, Unsure
+from postward.rules.hold import HoldPolicy
 from postward.stage import Stage
-from postward.state import StoreDown, Ticket
+from postward.state import StoreDown, Ticket, Word
 from postward.store.memory import MemoryStore
 from tests.rules.judging import HIT, Bench, mail_at, of, recipient, rule, rules
 
@@ -103,6 +106,67 @@ def test_a_domain_waits_no_longer_than_it_may(tmp_path: Path, hours: float, held
     assert isinstance(bench.decide(), Hold) is held
 
 
+def test_a_worse_sender_does_not_pass_by_the_name_that_it_greets_with(tmp_path: Path) -> None:
+    decision = _bench(tmp_path).decide(sender=parse("nobody"))
+    assert isinstance(decision, Hold)
+    assert decision.domain == "[192.0.2.0/24]"
+
+
+def _say(bench: Bench, kind: str, value: str, verdict: str) -> None:
+    word = Word(kind, value, verdict, "carol", "", bench.clock.now)
+    asyncio.run(bench.tools.store.holds.say(word))
+
+
+def test_a_domain_that_was_approved_ahead_is_not_held(tmp_path: Path) -> None:
+    bench = _bench(tmp_path)
+    _say(bench, "domain", "example.net", "approved")
+    assert bench.decide() == Continue()
+    assert _tickets(bench) == ()
+
+
+def test_a_forged_address_that_was_approved_is_held(tmp_path: Path) -> None:
+    bench = _bench(tmp_path)
+    _say(bench, "address", "alice@example.net", "approved")
+    assert isinstance(bench.decide(), Hold)
+
+
+def test_a_domain_that_does_not_exist_waits_without_a_ticket(tmp_path: Path) -> None:
+    async def asked() -> Finding:
+        await sender_domain(mail_at(Stage.MAIL), bench.case.tools)
+        return HIT
+
+    bench = _bench(tmp_path, rule("other", "{score: 1}", "look-up"), NEW)
+    bench.finds["other"] = asked
+    judgement = bench.judge()
+    assert isinstance(judgement.decision, Hold)
+    assert str(judgement.decision.reply).endswith(f"We do not know example.net yet. [{judgement.trace}]")
+    assert of(judgement, "new").skipped == "no ticket: there is no domain example.net"
+    assert _tickets(bench) == ()
+
+
+def test_a_network_opens_few_tickets_an_hour(tmp_path: Path) -> None:
+    bench = _bench(tmp_path)
+    for number in range(30):
+        bench.open()
+        facts = {"client_address": ip_address(f"192.0.2.{number}"), "sender": parse(f"a@d{number}.example")}
+        assert isinstance(bench.decide(**facts), Hold)
+    assert len(_tickets(bench)) == 20
+    bench.open()
+    elsewhere = {"client_address": ip_address("198.51.100.1"), "sender": parse("a@new.example")}
+    assert "(ticket " in str(bench.judge(**elsewhere).decision)
+    bench.open()
+    assert "(ticket " in str(bench.judge(sender=parse("a@d3.example")).decision)
+    bench.clock.now += 3_700
+    bench.open()
+    assert "(ticket " in str(bench.judge(sender=parse("a@d29.example")).decision)
+
+
+@pytest.mark.parametrize(("since", "over"), [(0, False), (-3.9, False), (-4, True), (0.01, False), (1, True)])
+def test_a_ticket_from_the_future_is_over(since: float, over: bool) -> None:
+    ticket = Ticket("t1", "example.net", "waiting", 0, 0, 1, "", since=1e9 + since * 3_600)
+    assert HoldPolicy(seconds=4 * 3_600).is_over(ticket, 1e9) is over
+
+
 class _Down(MemoryStore):
     """A store whose tickets cannot be read."""
 
@@ -131,7 +195,7 @@ def test_a_store_that_hangs_does_not_hold_mail_up(tmp_path: Path) -> None:
 
 
 def test_a_store_that_answers_late_enough_to_wait_for_still_holds(tmp_path: Path) -> None:
-    ticket = Ticket("t1", "example.net", "waiting", 1_800_000_000.0, 0, 1, "")
+    ticket = Ticket("t1", "example.net", "waiting", 1_800_000_000.0, 0, 1, "", since=1_800_000_000.0)
 
     async def slow(*_: object, **__: object) -> Ticket:
         await asyncio.sleep(0)
@@ -144,7 +208,7 @@ def test_a_slow_dns_of_the_sender_leaves_time_to_hold_it(tmp_path: Path) -> None
     async def never() -> Any:
         await asyncio.Event().wait()
 
-    ticket = Ticket("t1", "example.net", "waiting", 1_800_000_000.0, 0, 1, "")
+    ticket = Ticket("t1", "example.net", "waiting", 1_800_000_000.0, 0, 1, "", since=1_800_000_000.0)
 
     async def slow(*_: object, **__: object) -> Ticket:
         await asyncio.sleep(0.01)
@@ -192,8 +256,8 @@ def test_a_hold_waits_for_the_sender(tmp_path: Path) -> None:
         (NULL, "mx1.Example.com", "unknown", "example.com"),
         (NULL, "localhost", "host.example.com", "example.com"),
         (NULL, "[192.0.2.1]", "host.example.com", "example.com"),
-        (parse("a@[192.0.2.1]"), "mx.example.com", "unknown", "example.com"),
-        (parse("nobody"), "mx.example.com", "unknown", "example.com"),
+        (parse("a@[192.0.2.1]"), "mx.example.com", "unknown", "[192.0.2.0/24]"),
+        (parse("nobody"), "mx.example.com", "unknown", "[192.0.2.0/24]"),
         (NULL, "localhost", "unknown", ""),
     ],
 )

@@ -248,7 +248,7 @@ def test_a_verdict_that_has_ended_lets_the_domain_wait_anew(store: OpenStore) ->
         again = await meet(store, after=60, evidence="new", knock={"client": "192.0.2.9"})
         assert again == Ticket(
             ticket.id, "example.org", "waiting", NOW + 60, NOW + 60, 1, "new",
-            knock={"client": "192.0.2.9"}, clients=("192.0.2.9",),
+            knock={"client": "192.0.2.9"}, clients=("192.0.2.9",), since=NOW + 60,
         )  # fmt: skip
         assert await found(store) == again
         assert await store.holds.due(now=NOW + 60, limit=10) == (again,)
@@ -262,6 +262,52 @@ def test_a_ticket_that_waits_again_has_no_end(store: OpenStore) -> None:
         await store.holds.decide(ticket.id, "denied", now=NOW, by="root", note="", until=NOW + 60)
         await store.holds.decide(ticket.id, "waiting", now=NOW, by="root", note="", until=NOW + 60)
         assert (await meet(store, after=90)).opened == NOW
+
+    asyncio.run(run())
+
+
+# --- Whom the domain vouches for ------------------------------------------------------------------
+async def vouched(store: OpenStore, client: str) -> Ticket:
+    """An attempt of a client that the domain vouches for."""
+    knock = {"client": client, "helo": f"mx-{client}"}
+    return await store.holds.meet("example.org", now=NOW, evidence="good", knock=knock, verified=True)
+
+
+def test_the_first_knock_may_be_a_forgers(store: OpenStore) -> None:
+    async def run() -> None:
+        forged = await meet(store, evidence="bad", knock={"client": "203.0.113.5"})
+        await store.holds.put_card(forged.id, {"spf": "fail"})
+        await store.holds.put_due({forged.id: NOW + 900})
+        honest = await vouched(store, "192.0.2.1")
+        assert (honest.id, honest.knock["client"], honest.evidence) == (forged.id, "192.0.2.1", "good")
+        assert (honest.card, honest.verified) == ({}, ("192.0.2.1",))
+        assert honest.clients == ("203.0.113.5", "192.0.2.1")
+        assert await found(store) == honest
+        assert await store.holds.due(now=NOW, limit=10) == (honest,)
+
+    asyncio.run(run())
+
+
+def test_the_first_vouched_for_stays(store: OpenStore) -> None:
+    async def run() -> None:
+        first = await vouched(store, "192.0.2.1")
+        await store.holds.put_card(first.id, {"spf": "pass"})
+        await meet(store, knock={"client": "203.0.113.5"})
+        last = await vouched(store, "192.0.2.2")
+        assert (last.knock, last.card) == (first.knock, {"spf": "pass"})
+        assert last.verified == ("192.0.2.1", "192.0.2.2")
+        assert await found(store) == last
+
+    asyncio.run(run())
+
+
+def test_strangers_do_not_fill_the_place_of_who_is_vouched_for(store: OpenStore) -> None:
+    async def run() -> None:
+        for last in range(40):
+            await meet(store, knock={"client": f"203.0.113.{last}"})
+        held = await vouched(store, "192.0.2.1")
+        assert len(held.clients) == 16
+        assert (held.clients[-1], held.verified) == ("192.0.2.1", ("192.0.2.1",))
 
     asyncio.run(run())
 
@@ -285,11 +331,10 @@ def test_a_ticket_is_due_when_it_was_said_the_most_overdue_first(store: OpenStor
     async def run() -> None:
         a, b = await meet(store, "a.example"), await meet(store, "b.example")
         await store.holds.put_due({a.id: NOW + 60, b.id: NOW + 30})
+        await meet(store, "b.example", 5)
         assert await due(store, 29) == []
         assert await due(store, 30) == ["b.example"]
         assert await due(store, 60) == ["b.example", "a.example"]
-        await meet(store, "b.example", 5)
-        assert await due(store, 29) == []
 
     asyncio.run(run())
 
@@ -385,6 +430,16 @@ def test_words_are_asked_for_without_waiting(store: OpenStore) -> None:
             answer = start(store.holds.words((("domain", "example.org"),), now=NOW))
             assert isinstance(answer, Ready)
             assert answer.value == (WORD,)
+
+    asyncio.run(run())
+
+
+def test_a_word_keeps_the_clients_that_it_is_for(store: OpenStore) -> None:
+    async def run() -> None:
+        word = replace(WORD, clients=("192.0.2.1", "2001:db8::1"))
+        await store.holds.say(word)
+        assert await store.holds.all_words() == (word,)
+        assert await store.holds.words((("domain", "example.org"),), now=NOW) == (word,)
 
     asyncio.run(run())
 

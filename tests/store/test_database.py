@@ -14,7 +14,7 @@ import pytest
 from postward.store.database import Database, SchemaRefused, connect, is_corrupt, migrate, shape
 from postward.store.schema import STATE, Schema
 
-OLD = [(Path(__file__).parent / f"version_{number}.sql").read_text() for number in (1, 2, 3)]
+OLD = [(Path(__file__).parent / f"version_{number}.sql").read_text() for number in (1, 2, 3, 4)]
 VERSION_1 = OLD[0]
 
 
@@ -99,7 +99,22 @@ def test_what_was_decided_in_version_3_is_about_what_was_named(path: Path) -> No
         ]
 
 
-@pytest.mark.parametrize("old_file", OLD, ids=["1", "2", "3"])
+def test_what_was_approved_in_version_4_holds_for_the_clients_of_its_ticket(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(OLD[3])
+    with closing(Database(path, STATE).connect()) as connection:
+        words = connection.execute("SELECT value, clients FROM words ORDER BY value")
+        assert words.fetchall() == [
+            ("192.0.2.1", "[]"),
+            ("domain.example", "[]"),
+            ("old.example", "[]"),
+            ("while.example", '["192.0.2.1"]'),
+        ]
+        rows = connection.execute("SELECT DISTINCT since - opened, verified FROM tickets")
+        assert rows.fetchall() == [(0.0, "[]")]
+
+
+@pytest.mark.parametrize("old_file", OLD, ids=["1", "2", "3", "4"])
 def test_an_older_version_is_migrated_and_keeps_its_rows(path: Path, old_file: str) -> None:
     with closing(sqlite3.connect(path)) as old:
         old.executescript(old_file)

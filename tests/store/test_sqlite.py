@@ -454,6 +454,39 @@ def test_too_many_waiting_tickets_are_deleted(path: Path, monkeypatch: pytest.Mo
     asyncio.run(run())
 
 
+def test_too_many_decided_tickets_are_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that nobody has decided go before those that a person has."""
+    monkeypatch.setattr(sqlite_holds, "MAX_DECIDED", 5)
+
+    async def run() -> None:
+        with opened(path) as store:
+            await hold(store, "waits.example")
+            for each in range(20):
+                ticket = await hold(store, f"d{each}.example", each)
+                by = "root" if each < 3 else "deadline"
+                await store.holds.decide(ticket.id, "approved", now=NOW + each, by=by, note="")
+            chores_now(store)
+            people = "SELECT count(*) FROM tickets WHERE decided_by = 'root'"
+            await until(lambda: rows(path, "SELECT count(*) FROM tickets") in ([(1,)], [(6,)], [(4,)]))
+            assert rows(path, "SELECT domain FROM tickets WHERE verdict = 'waiting'") == [("waits.example",)]
+            assert rows(path, people) in ([(3,)], [(0,)])
+
+    asyncio.run(run())
+
+
+def test_what_nobody_decided_is_kept_for_a_month(path: Path) -> None:
+    async def run() -> None:
+        with opened(path) as store:
+            for by in ("root", "deadline"):
+                ticket = await hold(store, f"{by}.example")
+                await store.holds.decide(ticket.id, "approved", now=NOW, by=by, note="")
+                await hold(store, f"{by}.example", 1)
+            days = "SELECT expires / 1000 - 1800000001 FROM tickets ORDER BY domain"
+            assert rows(path, days) == [(30 * 86_400,), (400 * 86_400,)]
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "sql",
     [
