@@ -23,6 +23,7 @@ from postward.tools import Answer, Listings, NoName, Records, Tools, Trouble
 LOOK = 3.0  # seconds for one look-up
 LOOK_RDAP = 6.0  # it has a deadline of its own, by default 5 s
 _MOST = 300  # characters of one entry
+_OF_CLIENT = frozenset({"rdns", "network", "dns lists", "rating"})
 _SHOWN = 8  # records of one kind
 
 Look = Callable[["_Subject"], Awaitable[str]]
@@ -34,6 +35,7 @@ class _Subject:
     def __init__(self, ticket: Ticket, tools: Tools, rdap: Registry | None) -> None:
         knock = ticket.knock
         self.domain = ticket.domain
+        self.has_domain = not ticket.domain.startswith("[")  # else it is about a network
         self.client = address_of(knock.get("client", ""))
         self.helo = knock.get("helo", "")
         self.tools = tools.for_message()
@@ -55,9 +57,10 @@ async def make_card(
     `look`, `look_rdap`: seconds for one look-up. Never raises for what the world does.
     """
     subject = _Subject(ticket, tools, rdap)
-    limits = {name: look_rdap if name == "registered" else look for name in LOOKS}
-    told = await asyncio.gather(*(_tell(work(subject), limits[name]) for name, work in LOOKS.items()))
-    return {name: printable(text, _MOST) for name, text in zip(LOOKS, told, strict=True) if text}
+    looks = {name: work for name, work in LOOKS.items() if subject.has_domain or name in _OF_CLIENT}
+    limits = {name: look_rdap if name == "registered" else look for name in looks}
+    told = await asyncio.gather(*(_tell(work(subject), limits[name]) for name, work in looks.items()))
+    return {name: printable(text, _MOST) for name, text in zip(looks, told, strict=True) if text}
 
 
 async def _tell(work: Awaitable[str], seconds: float) -> str:
@@ -160,7 +163,7 @@ async def _address(subject: _Subject) -> str:
 
 async def _dns_lists(subject: _Subject) -> str:
     lists = subject.tools.dns_lists
-    looks = [lists.look("sender", subject.domain)]
+    looks = [lists.look("sender", subject.domain)] if subject.has_domain else []
     if subject.client is not None:
         looks.append(lists.look("client", subject.client))
     told: list[Listings] = await asyncio.gather(*looks)
@@ -172,7 +175,7 @@ async def _dns_lists(subject: _Subject) -> str:
 
 
 async def _rating(subject: _Subject) -> str:
-    keys = [key_of_domain(subject.domain)]
+    keys: list[str] = [key_of_domain(subject.domain)] if subject.has_domain else []
     if subject.client is not None:
         keys += keys_of_address(subject.client)
     found = await subject.tools.store.ratings.read(tuple(keys), now=subject.tools.clock.wall())

@@ -8,7 +8,6 @@ from typing import Any
 from postward.printable import printable
 from postward.state import Ticket
 
-_LISTED = 50  # tickets in one mail
 _IN_SUBJECT = 3
 _MOST = 600  # characters of one line; RFC 5322 2.1.1 allows 998 octets
 
@@ -19,13 +18,16 @@ class NotTold(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`hold`: seconds that a domain waits; `on_deadline`: what follows then."""
+    """`hold`: seconds that a domain waits; `on_deadline`: what follows then. `more`: tickets that
+    come with the next notice.
+    """
 
     tickets: tuple[Ticket, ...]
     alarms: tuple[str, ...]
     at: float
     hold: float
     on_deadline: str
+    more: int = 0
 
 
 def subject(notice: Notice) -> str:
@@ -41,10 +43,10 @@ def subject(notice: Notice) -> str:
 def text(notice: Notice) -> str:
     """The body of a mail: printable ASCII, lines of at most 600 characters."""
     lines = [*notice.alarms, ""] if notice.alarms else []
-    for ticket in notice.tickets[:_LISTED]:
+    for ticket in notice.tickets:
         lines += [*_about(ticket, notice), ""]
-    if len(notice.tickets) > _LISTED:
-        lines += [f"... and {len(notice.tickets) - _LISTED} more: postward holds list", ""]
+    if notice.more:
+        lines += [f"... and {notice.more} more, in the next notices: postward holds list", ""]
     return "\n".join(_ascii(line, _MOST) for line in lines)
 
 
@@ -71,6 +73,7 @@ def as_json(notice: Notice) -> dict[str, Any]:
         "alarms": list(notice.alarms),
         "tickets": [_ticket(each, notice) for each in notice.tickets],
         "on_deadline": notice.on_deadline,
+        "more": notice.more,
     }
 
 
@@ -84,6 +87,7 @@ def _ticket(ticket: Ticket, notice: Notice) -> Mapping[str, Any]:
         "attempts": ticket.attempts,
         "evidence": ticket.evidence,
         "clients": list(ticket.clients),
+        "verified": list(ticket.verified),
         "knock": dict(ticket.knock),
         "card": dict(ticket.card),
     }

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from postward.network import address_of, cidr_of
-from postward.rules.hold import BY_DEADLINE
-from postward.state import Ticket
+from postward.state import BY_DEADLINE, Ticket
 
 DAYS = 14
 _TOP = 5

@@ -19,6 +19,8 @@ from postward.state import Holds, StoreDown, Ticket
 from postward.tools import Clock
 
 _AGAIN = 60.0  # seconds until a way that failed is tried again
+AT_ONCE = 50
+"""Tickets of one notice, the oldest ones; the others come with the next."""
 _ALARMS = 100  # that may wait; then the oldest go
 _LONGEST_ALARM = 1_000
 _MOST_TOLD = 10_000  # tickets that the store could not be told of
@@ -82,11 +84,13 @@ class Teller:
     async def _send(
         self, line: _Line, waiting: Sequence[tuple[Ticket, int]], holds: Holds, policy: HoldPolicy
     ) -> None:
-        due = [(ticket, count) for ticket, count in waiting if line.lacks(ticket, count)]
+        lacking = [(ticket, count) for ticket, count in waiting if line.lacks(ticket, count)]
+        due = sorted(lacking, key=lambda each: each[0].since)[:AT_ONCE]
         if not (due or line.alarms) or self._clock.monotonic() < line.not_before:
             return
         alarms, tickets = tuple(line.alarms), tuple(ticket for ticket, _ in due)
-        notice = Notice(tickets, alarms, self._clock.wall(), policy.seconds, policy.on_deadline)
+        more = len(lacking) - len(due)
+        notice = Notice(tickets, alarms, self._clock.wall(), policy.seconds, policy.on_deadline, more)
         try:
             await line.way.send(notice)
         except NotTold as error:

@@ -25,13 +25,12 @@ from postward.finding import Hit
 from postward.mail import Mail
 from postward.printable import printable
 from postward.rules.grammar import TAG_FIELD
-from postward.rules.hold import BY_DEADLINE
 from postward.rules.judgement import Judged
 from postward.rules.outcomes import DEFAULT_REPLIES, Outcome, Weight
 from postward.rules.rule import Rule
 from postward.rules.text import MAX_TEXT
 from postward.rules.thresholds import Thresholds
-from postward.state import Ticket
+from postward.state import BY_DEADLINE, Ticket
 
 _UNEXPLAINED = {
     "defer": "Not now, but trying again later helps; your server does so by itself.",

@@ -24,9 +24,9 @@ from postward.derive.sender_domain import SenderDomain
 from postward.derive.spf import SpfResult
 from postward.finding import Unsure
 from postward.mail import Mail
-from postward.printable import printable
 from postward.network import cidr_of
-from postward.state import BY_DEADLINE, StoreDown, Ticket, Window
+from postward.printable import printable
+from postward.state import StoreDown, Ticket, Window
 from postward.tools import Tools
 
 OnDeadline = Literal["accept", "quarantine", "defer", "reject"]

@@ -17,7 +17,6 @@ from postward.tools import Tools
 from tests.dns_zone import ZoneDns
 from tests.pretend import Clock, look
 
-
 ZONE = """
 new.example.             TXT  "v=spf1 ip4:192.0.2.7 -all"
 7.2.0.192.in-addr.arpa.  PTR  mx.new.example.
