@@ -76,6 +76,7 @@ def show_ticket(ticket: "Ticket") -> None:
         _line(name.replace("_", " "), ticket.knock.get(name, ""))
     if len(ticket.clients) > 1:
         _line("all clients", ", ".join(ticket.clients))
+    _line("vouched for", ", ".join(ticket.verified))
     _heading("what else is known", bool(ticket.card))
     for name, text in ticket.card.items():
         _line(name, text)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from postward.address import normal_domain, parse
 from postward.derive.orgdomain import org_domain
 from postward.derive.persons_word import spelled
-
 from postward.derive.seen_key import KEEP, key_of_domain
 from postward.network import address_of, cidr_of
 from postward.state import BY_DEADLINE, Store, Ticket, Word
@@ -76,9 +75,8 @@ async def decide(
     clients: tuple[str, ...] = ()
     if verdict == "approved" and scope in ("domain", "address"):
         clients = ticket.verified or ticket.clients
-    words = tuple(
-        Word(scope, value, verdict, by, kept, now, until, ticket.id, clients) for value in named(ticket, scope)
-    )
+    values = named(ticket, scope)
+    words = tuple([Word(scope, each, verdict, by, kept, now, until, ticket.id, clients) for each in values])
     for word in words:
         await _say(store, word)
     if scope != "domain":

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from postward.holds.clerk import AT_ONCE, CARDS, Clerk
 from postward.holds.teller import Teller
 from postward.rules.hold import HoldPolicy
 from postward.state import StoreDown
+from postward.store.factory import open_store
 from postward.tools import Tools
 from tests.dns_zone import ZoneDns
 from tests.holds.tickets import HOUR, Told, find, kit, knock
@@ -306,3 +308,87 @@ def test_it_ends_when_it_is_cancelled() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+HOURS_SET = pytest.mark.parametrize("hours", [25, -1, 10 * 365 * 24])
+
+
+def jumping(tmp_path: Path) -> tuple[Tools, Clock]:
+    """A store whose time follows the monotonic clock, as policyd's does."""
+    clock = Clock()
+    store = open_store("sqlite", tmp_path / "state.db", steady=clock.monotonic)
+    return Tools(ZoneDns(), store, clock, {}), clock
+
+
+@HOURS_SET
+def test_a_clock_that_is_set_decides_nothing(tmp_path: Path, hours: float) -> None:
+    tools, clock = jumping(tmp_path)
+
+    async def main() -> None:
+        await tools.store.holds.meet("new.example", now=clock.wall(), evidence="", knock={})
+        one = clerk(tools)
+        await look_after(one, tools)
+        clock._wall += hours * HOUR
+        await look_after(one, tools)
+        await tools.store.holds.meet("late.example", now=clock.wall(), evidence="", knock={})
+        await look_after(one, tools)
+        clock._wall -= hours * HOUR
+        await look_after(one, tools)
+        assert [each.verdict for each in await tools.store.holds.tickets()] == ["waiting", "waiting"]
+        clock.pass_by(24 * HOUR)
+        await look_after(one, tools)
+        assert [each.decided_by for each in await tools.store.holds.tickets()] == ["deadline", "deadline"]
+        await one.close()
+
+    asyncio.run(main())
+    tools.store.close()  # type: ignore[attr-defined]  # one that is opened here
+
+
+def test_in_a_round_in_which_the_clock_jumped_nothing_is_decided() -> None:
+    """Also where the store has no other clock."""
+    tools = kit()
+    knock(tools)
+
+    async def main() -> None:
+        one = clerk(tools)
+        await one.round()
+        assert isinstance(tools.clock, Clock)
+        tools.clock._wall += 25 * HOUR
+        await one.round()
+        assert [each.verdict for each in await tools.store.holds.tickets()] == ["waiting"]
+        await look_after(one, tools)
+        assert [each.decided_by for each in await tools.store.holds.tickets()] == ["deadline"]
+        await one.close()
+
+    asyncio.run(main())
+
+
+def test_a_card_about_a_forger_is_not_written_over_a_better_one() -> None:
+    tools = kit()
+    knock(tools)
+
+    async def main() -> None:
+        one = clerk(tools)
+        await one.round()
+        await tools.store.holds.meet(
+            "new.example", now=tools.clock.wall(), evidence="", knock={"client": "192.0.2.77"}, verified=True
+        )
+        await one.settled()
+        await one._put_cards(tools)
+        held = await tools.store.holds.find("new.example")
+        assert held is not None
+        assert (held.knock["client"], held.card) == ("192.0.2.77", {})
+        await look_after(one, tools)
+        held = await tools.store.holds.find("new.example")
+        assert held is not None
+        assert held.card["network"] == "192.0.2.0/24"
+        await one.close()
+
+    asyncio.run(main())
+
+
+def test_a_ticket_about_a_network_gets_a_card_about_it() -> None:
+    tools = kit()
+    knock(tools, "[192.0.2.0/24]")
+    work(tools)
+    assert set(find(tools, "[192.0.2.0/24]").card) == {"rdns", "network", "dns lists", "rating"}
