@@ -1,8 +1,8 @@
 """The store's own time: a line of seconds that never runs backward, whatever the wall clock does.
 
 Rows are stamped with it instead of the wall clock, so that a clock set hours back or forward neither
-lengthens a wait nor empties a limit nor lets the whole greylist expire. Tickets keep the wall clock,
-because people read them.
+lengthens a wait nor empties a limit nor lets the whole greylist expire. Tickets have both: the wall clock
+for people, this time for their age.
 
 With a `steady` clock (one that only grows, also while the machine sleeps) the line follows that one
 alone and the caller's `now` is used once, to begin. Without one, `now` is all there is: a step back

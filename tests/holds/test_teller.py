@@ -134,12 +134,12 @@ def test_when_a_way_may_tell_what_is_due() -> None:
 def test_only_what_was_shown_counts_as_told_and_the_oldest_are_shown_first() -> None:
     tools, told = kit(), Told(pause=600)
     teller = Teller([told], tools.clock)
-    for number in range(120):
+    for number in range(90):
         knock(tools, f"n{number}.example")
         pass_by(tools, 1)
-    for _ in range(4):
+    for _ in range(3):
         send(teller, tools)
         pass_by(tools, 600)
-    names = [f"n{number}.example" for number in range(120)]
-    assert told.domains == [names[:50], names[50:100], names[100:]]
-    assert [notice.more for notice in told.notices] == [70, 20, 0]
+    names = [f"n{number}.example" for number in range(90)]
+    assert told.domains == [names[:50], names[50:]]
+    assert [notice.more for notice in told.notices] == [40, 0]
