@@ -224,7 +224,9 @@ class Tools:
     """The tools for one message.
 
     `memo` holds what was derived for it (see `once`), `client` what was derived for its client, which
-    other messages of the same client may share for some seconds. `lately` is shared by all messages.
+    other messages of the same client may share for some seconds, `domain` the same for its client and
+    the sender's domain; `personal`: what is there depends on more than that, so it serves this message
+    alone. `lately` is shared by all messages.
     """
 
     dns: Dns
@@ -238,6 +240,8 @@ class Tools:
     client: dict[str, Any] = field(default_factory=dict)
     lately: Lately = field(default_factory=Lately)
     asker: Asker = field(default_factory=Asker)
+    domain: dict[str, Any] = field(default_factory=dict)
+    personal: bool = False
 
     def for_message(self) -> "Tools":
         """The same tools with an empty memo."""
@@ -258,9 +262,13 @@ class Tools:
         """The same for what depends on the client's addresses and names alone."""
         return await _once(self.client, key, work)
 
+    async def once_for_domain(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        """The same for what depends on the client and the sender's domain alone (see `personal`)."""
+        return await _once(self.domain, key, work)
+
     def made(self, key: str) -> Any:
         """What was worked out already under `key`, or None."""
-        held = self.memo.get(key) or self.client.get(key)
+        held = self.memo.get(key) or self.client.get(key) or self.domain.get(key)
         return held.value if held.__class__ is _Done else None
 
 

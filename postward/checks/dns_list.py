@@ -32,6 +32,7 @@ class DnsList:
 
     name: ClassVar[str] = "dns_list"
     cost: ClassVar[Cost] = Cost.LOOKUP
+    by_domain: ClassVar[bool] = True
     reasons: ClassVar[Mapping[str, str]] = {"listed": "At least one list has it."}
     says: ClassVar[Mapping[str, str]] = {
         "dns_list": "The lists that have it, such as `spamhaus-zen`.",
@@ -67,7 +68,7 @@ class DnsList:
         return self._look_up(mail, tools) if tools.dns_lists.asks(self.of) else CLEAR
 
     async def _look_up(self, mail: Mail, tools: Tools) -> Finding:
-        once = tools.once if self.of == "sender" else tools.once_for_client
+        once = tools.once_for_domain if self.of == "sender" else tools.once_for_client
         return self._finding(await once(MEMO[self.of], lambda: _ask(self.of, mail, tools)))
 
     def _finding(self, said: Listings) -> Finding:

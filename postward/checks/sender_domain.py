@@ -50,6 +50,7 @@ class SenderDomain:
 
     name: ClassVar[str] = "sender_domain"
     cost: ClassVar[Cost] = Cost.LOOKUP
+    by_domain: ClassVar[bool] = True
     reasons: ClassVar[Mapping[str, str]] = {
         "invalid": "What stands behind the `@` cannot be a domain, or there is none.",
         "literal": "An address literal such as `[192.0.2.1]`.",

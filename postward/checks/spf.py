@@ -25,6 +25,7 @@ class Spf:
 
     name: ClassVar[str] = "spf"
     cost: ClassVar[Cost] = Cost.LOOKUP
+    by_domain: ClassVar[bool] = True
     reasons: ClassVar[Mapping[str, str]] = {
         "pass": "The domain lets this client send for it.",
         "fail": "The domain says that this client may not send for it.",

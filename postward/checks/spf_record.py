@@ -26,6 +26,7 @@ class SpfRecord:
 
     name: ClassVar[str] = "spf_record"
     cost: ClassVar[Cost] = Cost.LOOKUP
+    by_domain: ClassVar[bool] = True
     reasons: ClassVar[Mapping[str, str]] = {
         "plus_all": "Every client passes: `+all`, `ip4:0.0.0.0/0`, `exists:` of a fixed name.",
         "wide": "Far more addresses pass than any one sender has.",

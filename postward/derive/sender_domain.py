@@ -45,7 +45,7 @@ class SenderDomain:
 
 async def sender_domain(mail: Mail, tools: Tools) -> SenderDomain:
     """What the sender's domain is, looked up once a message. Reads sender."""
-    return await tools.once("sender_domain", lambda: _at_client(mail.sender, tools))
+    return await tools.once_for_domain("sender_domain", lambda: _sender_domain(mail.sender, tools.dns))
 
 
 async def _sender_domain(sender: Address, dns: Dns) -> SenderDomain:
@@ -65,17 +65,6 @@ async def _sender_domain(sender: Address, dns: Dns) -> SenderDomain:
 
 
 _NULL = SenderDomain("null")
-_LAST = "last sender domain"
-
-
-async def _at_client(sender: Address, tools: Tools) -> SenderDomain:
-    """A client often sends for one domain: what was found about it serves its next messages, too."""
-    found: SenderDomain | None = tools.client.get(_LAST)
-    if found is None or found.domain != sender.domain:
-        found = await _sender_domain(sender, tools.dns)
-        if found.domain and found.kind != "temperror":
-            tools.client[_LAST] = found
-    return found
 
 
 async def _of_domain(domain: str, dns: Dns) -> SenderDomain:

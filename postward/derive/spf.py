@@ -49,7 +49,7 @@ class SpfResult:
 
 async def spf(mail: Mail, tools: Tools) -> SpfResult:
     """The SPF result for this mail, worked out once. Reads client_address, helo_name and sender."""
-    return await tools.once("spf", lambda: _spf(mail, tools))
+    return await tools.once_for_domain("spf", lambda: _spf(mail, tools))
 
 
 async def _spf(mail: Mail, tools: Tools) -> SpfResult:
@@ -76,6 +76,7 @@ async def _of_domain(subject: Subject, identity: str, tools: Tools) -> SpfResult
     held = results.get(key, now)
     if held == PERSONAL:
         held = results.get(own_key, now)
+        tools.personal = True
     if isinstance(held, SpfResult):
         return held
     outcome = await evaluate(subject, tools.dns, tools.clock)
@@ -83,9 +84,11 @@ async def _of_domain(subject: Subject, identity: str, tools: Tools) -> SpfResult
         outcome.result, identity, subject.domain, outcome.explanation, outcome.problem, outcome.breadth
     )
     if outcome.result == "temperror" or len(subject.local) > _MAX_LOCAL:
+        tools.personal = True
         return result
     until = tools.clock.monotonic() + outcome.ttl
     if outcome.personal:
+        tools.personal = True
         results.put(key, PERSONAL, until)
         results.put(own_key, result, until)
     else:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+from postward.address import Address
 from postward.checks import Check, Cost
 from postward.mail import IPAddress, Mail
 from postward.rules.judgement import Judged
@@ -30,7 +31,18 @@ def is_about_one(check: Check) -> bool:
     return check.cost in (Cost.MEMORY, Cost.LOOKUP) and bool(check.needs) and check.needs <= FACTS
 
 
+def is_about_domain(check: Check) -> bool:
+    """Whether it depends on the client and the sender's domain alone, and on no state."""
+    needs = check.needs
+    by_domain = check.cost is Cost.LOOKUP and "sender" in needs and getattr(check, "by_domain", False)
+    return by_domain and needs <= FACTS | {"sender"}
+
+
 Key = tuple[IPAddress | None, str, str, str]
+
+
+MOST_DOMAINS = 8
+"""Sender domains of one client that are kept; mail hosts of many customers ask anew for the others."""
 
 
 class Replay(NamedTuple):
@@ -40,21 +52,49 @@ class Replay(NamedTuple):
     told: list[tuple[Rule, Found]]
 
 
-class Client:
-    """`found`: by look key; `memo`: what was derived; `replays`: by phase and by what shut its gates.
+Replays = dict[tuple[Hashable, ...], Replay]
 
-    `doubtful`: something could not tell.
+
+class SenderDomain:
+    """What the rules about a client and one sender domain came to. `memo`: what was derived for it."""
+
+    __slots__ = ("doubtful", "memo", "replays")
+
+    def __init__(self) -> None:
+        self.doubtful = False
+        self.memo: dict[str, Any] = {}
+        self.replays: Replays = {}
+
+
+class Client:
+    """`found`: by look key; `memo`: what was derived; `replays`: by part of a phase and by what shut its
+    gates; `domains`: the same for the sender domains it used. `doubtful`: something could not tell.
     """
 
-    __slots__ = ("doubtful", "found", "made", "memo", "replays", "shared")
+    __slots__ = ("domains", "doubtful", "found", "made", "memo", "replays", "shared")
 
     def __init__(self, now: float) -> None:
         self.found: dict[int, Found] = {}
         self.memo: dict[str, Any] = {}
-        self.replays: dict[tuple[Hashable, ...], Replay] = {}
+        self.replays: Replays = {}
+        self.domains: dict[str, SenderDomain] = {}
         self.made = now
         self.doubtful = False
         self.shared = False
+
+    def domain(self, sender: Address) -> SenderDomain | None:
+        """The record of the sender's domain; None for one that is no domain, or one too many."""
+        name = _name(sender)
+        if name is None:
+            return None
+        held = self.domains.get(name)
+        if held is None and len(self.domains) < MOST_DOMAINS:
+            held = self.domains[name] = SenderDomain()
+        return held
+
+    def forget(self, sender: Address) -> None:
+        """Forget the record of the sender's domain."""
+        self.domains.pop(_name(sender) or "", None)
 
 
 class Clients:
@@ -86,6 +126,10 @@ class Clients:
         self._held.move_to_end(key)
         if len(self._held) > MOST:
             self._held.popitem(last=False)
+
+
+def _name(sender: Address) -> str | None:
+    return sender.domain or ("" if sender.is_null else None)
 
 
 def _key(mail: Mail) -> Key:

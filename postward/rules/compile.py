@@ -88,6 +88,7 @@ class Compiler:
             phase=_phase(check, then, parts.conditions),
             per_recipient=for_one(parts, stage, self._varies(parts, members)),
             of_client=clients.is_about_one(check),
+            of_domain=clients.is_about_domain(check),
             reason=parts.reason,
             remedy=parts.remedy,
             rate=parts.rate,

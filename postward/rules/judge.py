@@ -18,7 +18,7 @@ from postward.decision import Accept, Decision, Quarantine
 from postward.finding import CLEAR, Clear, Finding, Hit, Unsure
 from postward.mail import Mail
 from postward.rules import consequence, looks
-from postward.rules.clients import Client, Replay
+from postward.rules.clients import Client, Replay, Replays, SenderDomain
 from postward.rules.consequence import Ruling, Tally
 from postward.rules.grammar import MAX_SCORE
 from postward.rules.hold import ask_ticket
@@ -26,7 +26,7 @@ from postward.rules.judgement import Judged, Judgement
 from postward.rules.looks import Found
 from postward.rules.outcomes import WATCH, Outcome, Weight
 from postward.rules.recipients import Recipient, Recipients
-from postward.rules.rule import Gate, Laid, Phase, Plan, Rule
+from postward.rules.rule import Gate, Laid, Part, Phase, Plan, Rule
 from postward.stage import Door, Stage
 from postward.tools import ASKER, Tools
 from postward.trace import new_trace
@@ -45,6 +45,7 @@ class Case:
     __slots__ = (
         "_at_data",
         "_client",
+        "_domain",
         "_door",
         "_found",
         "_judged_at",
@@ -64,6 +65,7 @@ class Case:
         self._door = door
         self._found: dict[int, Found] = {}
         self._client: Client | None = None
+        self._domain: SenderDomain | None = None
         self._recipients = Recipients()
         self._at_data: Tally | None = None
         self._quarantined_by = ""
@@ -86,6 +88,10 @@ class Case:
         if self._client is None and "helo_name" in mail.known:
             self._client = self._ruleset.clients.meet(mail, began)
             self.tools.client = self._client.memo
+        if self._domain is None and self._client is not None and "sender" in mail.known:
+            self._domain = self._client.domain(mail.sender)
+            if self._domain is not None:
+                self.tools.domain = self._domain.memo
         plan = self._ruleset.plan_for(self._door, mail, self._recipients.accepted)
         recipient = self._recipients.meet(mail)
         tally = Tally(self._score_before(mail), plan.thresholds)
@@ -98,12 +104,7 @@ class Case:
                 continue
             told: list[tuple[Rule, Found]] = []
             waiting: list[tuple[Rule, asyncio.Task[Found]]] = []
-            if phase.lasting and self._client is not None:
-                self._ask_again(phase, self._client, mail, tally, judged, told, waiting)
-                if phase.others:
-                    self._ask(phase.others, mail, recipient, tally, judged, told, waiting)
-            else:
-                self._ask(phase.rules, mail, recipient, tally, judged, told, waiting)
+            self._ask_phase(phase, mail, recipient, tally, judged, told, waiting)
             if waiting:
                 left = max(within - _kept_back(waiting, within) - (clock.monotonic() - began), 0.0)
                 await looks.wait({task for _, task in waiting}, left)
@@ -114,6 +115,8 @@ class Case:
                 tally.weigh()
         if self._client is not None:
             self._ruleset.clients.keep(mail, self._client)
+            if self._domain is not None and (self._domain.doubtful or self.tools.personal):
+                self._client.forget(mail.sender)
         decision = consequence.decide(tally, mail, self.trace, self.carried)
         if recipient is not None and tally.rulings:
             recipient.remember(tally, decision)
@@ -179,25 +182,51 @@ class Case:
             before += max((each.own_score for each in self._recipients.kept()), default=0.0)
         return before
 
-    def _ask_again(
+    def _ask_phase(
         self,
         phase: Laid,
-        client: Client,
+        mail: Mail,
+        recipient: Recipient | None,
+        tally: Tally,
+        judged: list[Judged],
+        told: list[tuple[Rule, Found]],
+        waiting: list[tuple[Rule, asyncio.Task[Found]]],
+    ) -> None:
+        """Begin every look of a phase, but for those that were asked about the same just now."""
+        client = self._client
+        if client is None:
+            self._ask(phase.rules, mail, recipient, tally, judged, told, waiting)
+            return
+        if phase.of_client is not None:
+            self._ask_again(phase.of_client, client.replays, mail, tally, judged, told, waiting)
+        if phase.of_domain is not None:
+            if self._domain is None:
+                self._ask(phase.of_domain.rules, mail, None, tally, judged, told, waiting)
+            else:
+                self._ask_again(phase.of_domain, self._domain.replays, mail, tally, judged, told, waiting)
+        if phase.others:
+            self._ask(phase.others, mail, recipient, tally, judged, told, waiting)
+
+    def _ask_again(
+        self,
+        part: Part,
+        replays: Replays,
         mail: Mail,
         tally: Tally,
         judged: list[Judged],
         told: list[tuple[Rule, Found]],
         waiting: list[tuple[Rule, asyncio.Task[Found]]],
     ) -> None:
-        """Ask the lasting rules of a phase, or tell again what they came to for the same client just now."""
+        """Ask the rules of a part, or tell again what they came to."""
         tools = self.tools
-        key = (phase, *[gate.shut(mail, tools, tally) for gate in phase.gates])
-        replay = client.replays.get(key)
+        key = (part, *[gate.shut(mail, tools, tally) for gate in part.gates])
+        replay = replays.get(key)
         if replay is None:
-            replay = Replay([], [])
-            self._ask(phase.lasting, mail, None, tally, replay.judged, replay.told, waiting)
-            if not waiting and not client.doubtful and len(client.replays) < _MAX_REPLAYS:
-                client.replays[key] = replay
+            replay, before = Replay([], []), len(waiting)
+            self._ask(part.rules, mail, None, tally, replay.judged, replay.told, waiting)
+            sure = all(found[0].__class__ is not Unsure for _, found in replay.told)
+            if len(waiting) == before and sure and len(replays) < _MAX_REPLAYS:
+                replays[key] = replay
         judged += replay.judged
         told += replay.told
 
@@ -262,6 +291,8 @@ class Case:
         if rule.of_client and self._client is not None and found[0].__class__ is Unsure:
             self._client.doubtful = True
             memory = self._found
+        elif rule.of_domain and self._domain is not None and found[0].__class__ is Unsure:
+            self._domain.doubtful = True
         memory[rule.look_key] = found
         return found
 

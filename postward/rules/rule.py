@@ -89,6 +89,8 @@ class Rule:
     per_recipient: bool
     of_client: bool
     """Its look is about the client alone, whatever the message."""
+    of_domain: bool
+    """Its look is about the client and the sender's domain, whatever else the message is."""
     reason: Template | None
     remedy: Template | None
     rate: float
@@ -132,23 +134,39 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Rules of one phase that are asked together; `gates`: theirs, each once."""
+
+    rules: tuple[Rule, ...]
+    gates: tuple[Gate, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Laid:
     """The rules of one phase at one stage.
 
-    `lasting` are those whose looks are about the client alone and whose `gates` look at nothing that was
-    found before: what they come to can be told again for the client's next message. `others` are the rest.
+    What those `of_client` come to can be told again for the client's next message, and what those
+    `of_domain` come to for its next message of the same sender domain: no gate of theirs looks at what
+    was found before. `others` are the rest.
     """
 
     rules: tuple[Rule, ...]
-    lasting: tuple[Rule, ...]
-    gates: tuple[Gate, ...]
+    of_client: Part | None
+    of_domain: Part | None
     others: tuple[Rule, ...]
 
 
 def _laid(rules: tuple[Rule, ...]) -> Laid:
-    lasting = tuple(rule for rule in rules if rule.of_client and not rule.weighs and not rule.per_recipient)
-    gates = dict.fromkeys(rule.gate for rule in lasting if rule.gate is not None)
-    return Laid(rules, lasting, tuple(gates), tuple(rule for rule in rules if rule not in lasting))
+    lasting = [rule for rule in rules if not rule.weighs and not rule.per_recipient]
+    of_client = tuple(rule for rule in lasting if rule.of_client)
+    of_domain = tuple(rule for rule in lasting if rule.of_domain)
+    others = tuple(rule for rule in rules if rule not in of_client and rule not in of_domain)
+    return Laid(rules, _part(of_client), _part(of_domain), others)
+
+
+def _part(rules: tuple[Rule, ...]) -> Part | None:
+    gates = dict.fromkeys(rule.gate for rule in rules if rule.gate is not None)
+    return Part(rules, tuple(gates)) if rules else None
 
 
 @dataclass(frozen=True, slots=True)

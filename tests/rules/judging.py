@@ -4,7 +4,7 @@
     bench.finds["x"] = Hit("told")
     assert isinstance(bench.judge(Stage.RCPT).decision, Reject)
 
-The checks are `at-once`, `look-up`, `recall`, `delaying` and `stateful`, one for each cost.
+The checks are `at-once`, `look-up`, `by-domain`, `recall`, `delaying` and `stateful`, one for each cost.
 `finds[key]` is a finding, an exception to raise, or a coroutine function to wait for; `asked` lists
 the keys in the order in which they were asked. `shipped: off` is written for you.
 """
@@ -102,6 +102,12 @@ class _LookUp(_AtOnce):
     cost: ClassVar[Cost] = Cost.LOOKUP
 
 
+class _ByDomain(_LookUp):
+    __slots__ = ()
+    name: ClassVar[str] = "by-domain"
+    by_domain: ClassVar[bool] = True
+
+
 class _Recall(_AtOnce):
     __slots__ = ()
     name: ClassVar[str] = "recall"
@@ -122,7 +128,7 @@ class _Stateful(_AtOnce):
 
 @contextmanager
 def _known() -> Any:
-    added = {check.name: check for check in (_AtOnce, _LookUp, _Recall, _Delaying, _Stateful)}
+    added = {check.name: check for check in (_AtOnce, _LookUp, _ByDomain, _Recall, _Delaying, _Stateful)}
     CHECKS.update(added)
     try:
         yield
@@ -190,7 +196,7 @@ def recipient(text: str) -> dict[str, Any]:
     return {"recipient": parse(text)}
 
 
-Kind = Literal["at-once", "look-up", "recall", "delaying", "stateful"]
+Kind = Literal["at-once", "look-up", "by-domain", "recall", "delaying", "stateful"]
 
 
 def rule(name: str, then: str, check: Kind = "at-once", **more: str) -> str:

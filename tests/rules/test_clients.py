@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from postward.address import parse
 from postward.decision import Continue, Reject
 from postward.finding import CLEAR, Unsure
 from postward.rules import clients
@@ -137,3 +138,58 @@ def test_what_was_told_again_keeps_its_place(tmp_path: Path) -> None:
     for _ in range(3):
         bench.open()
         assert bench.judge().by == "b"
+
+
+# --- The sender's domain at a client ---------------------------------------------------------------
+def _by_domain(directory: Path, *senders: str) -> list[str]:
+    """What was asked, a hit each time, for mails of one client with these senders."""
+    bench = _bench(directory, "client_address, sender", "by-domain")
+    bench.finds["a"] = HIT
+    for sender in senders:
+        bench.open()
+        assert isinstance(bench.decide(sender=parse(sender)), Reject)
+    return bench.asked
+
+
+def test_another_sender_of_the_domain_asks_nothing(tmp_path: Path) -> None:
+    assert _by_domain(tmp_path, "a@example.net", "b@Example.NET") == ["a"]
+
+
+def test_another_domain_is_asked_about(tmp_path: Path) -> None:
+    assert _by_domain(tmp_path, "a@example.net", "a@mail.example.net", "<>") == ["a"] * 3
+
+
+def test_what_is_no_domain_is_asked_about_each_time(tmp_path: Path) -> None:
+    assert _by_domain(tmp_path, "a@b@", "a@b@") == ["a"] * 2
+
+
+def test_a_client_of_many_domains_fills_no_memory(tmp_path: Path) -> None:
+    many = [f"a@d{number}.example" for number in range(clients.MOST_DOMAINS + 2)]
+    assert len(_by_domain(tmp_path, *many, many[0], many[-1])) == len(many) + 1
+
+
+def test_doubt_about_a_domain_is_not_kept(tmp_path: Path) -> None:
+    bench = _bench(tmp_path, "client_address, sender", "by-domain")
+    bench.finds["a"] = Unsure("no answer")
+    bench.judge()
+    bench.finds["a"] = HIT
+    bench.open()
+    assert isinstance(bench.decide(), Reject)
+
+
+def test_what_depends_on_the_local_part_is_not_kept(tmp_path: Path) -> None:
+    bench = _bench(tmp_path, "client_address, sender", "by-domain")
+    for _ in range(2):
+        bench.open()
+        bench.case.tools.personal = True
+        bench.judge()
+    assert bench.asked == ["a", "a"]
+
+
+def test_what_was_derived_for_the_domain_is_at_hand_again(tmp_path: Path) -> None:
+    bench = _bench(tmp_path, "client_address, sender", "by-domain")
+    bench.judge()
+    bench.case.tools.domain["spf"] = "derived"
+    bench.open()
+    bench.judge()
+    assert bench.case.tools.domain["spf"] == "derived"
