@@ -27,6 +27,7 @@ _CUSTOMERS = frozenset(
     """client cliente clientes clients cust customer customers kunde kunden vps""".split()  # noqa: SIM905  # a table of words reads better as one
 )
 Of = Literal["client", "network", "asn", "host", "domain", "login"]
+_KEYS = "rating keys"
 FACTS: dict[Of, frozenset[str]] = {
     "client": frozenset({"client_address"}),
     "network": frozenset({"client_address"}),
@@ -86,6 +87,9 @@ def rating_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
     login = mail.known.get("sasl_username", "")
     if login:
         return (rating_key.key_of_login(login),)
+    made: tuple[str, ...] | None = tools.made(_KEYS)
+    if made is not None:
+        return made
     address = mail.client_address
     if address is None:
         return ()
@@ -103,9 +107,14 @@ def rating_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
 
 async def all_rating_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
     """The same after what it takes was looked up. Reads all of `FACTS`."""
-    if not mail.sasl_username:
-        await host_of(mail, tools)
-        await domain_of(mail, tools)
+    if mail.sasl_username:
+        return rating_keys(mail, tools)
+    return await tools.once_for_domain(_KEYS, lambda: _all_keys(mail, tools))
+
+
+async def _all_keys(mail: Mail, tools: Tools) -> tuple[str, ...]:
+    await host_of(mail, tools)
+    await domain_of(mail, tools)
     return rating_keys(mail, tools)
 
 

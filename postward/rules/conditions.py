@@ -12,6 +12,8 @@ from postward.network import is_local
 from postward.rules.thresholds import Thresholds
 from postward.tools import Tools
 
+_LOCAL = "is local"
+
 
 class Standing(Protocol):
     """How the mail stands after the rules that were judged before."""
@@ -57,7 +59,14 @@ def _constant(test: _Test) -> Callable[[Any], _Test]:
     return lambda _argument: test
 
 
-def _local(mail: Mail, _tools: Tools, _standing: Standing) -> bool:
+def _local(mail: Mail, tools: Tools, _standing: Standing) -> bool:
+    held: bool | None = tools.client.get(_LOCAL)  # nearly every rule asks
+    if held is None:
+        held = tools.client[_LOCAL] = _is_local(mail)
+    return held
+
+
+def _is_local(mail: Mail) -> bool:
     address = mail.client_address
     return address is None or is_local(address)
 
