@@ -62,10 +62,11 @@ def test_an_approved_network_vouches_for_its_other_domains(site: Site) -> None:
     assert site.knock(other, client=new.elsewhere).code == 450
 
 
-def test_an_approved_address_passes_from_any_client(site: Site) -> None:
+def test_an_approved_address_passes_from_whom_its_domain_vouches_for(site: Site) -> None:
     new, other = site.poor(), site.poor()
     site.run("holds", "approve", site.hold(new), "--address")
-    site.soon(250, new, client=other.address)
+    site.soon(250, new, client=new.elsewhere)
+    assert site.knock(new, client=other.address).code == 450
 
 
 def test_a_denied_network_is_refused_whatever_the_domain(site: Site) -> None:
