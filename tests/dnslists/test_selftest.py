@@ -15,7 +15,7 @@ def run(dns: ScriptedDns, each: Definition) -> Result:
 
 
 class Wildcard(ScriptedDns):
-    """A list that has everything, and records of its own below 127: no wildcard covers those (RFC 4592 3.3)."""
+    """A list that has everything, and records of its own below 127: no wildcard covers those (RFC 4592)."""
 
     async def a(self, name: str) -> Answer[str]:
         known = await super().a(name)
