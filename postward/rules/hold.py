@@ -26,16 +26,16 @@ from postward.finding import Unsure
 from postward.mail import Mail
 from postward.network import cidr_of
 from postward.printable import printable
-from postward.state import StoreDown, Ticket, Window
+from postward.state import StoreDown, Ticket
 from postward.tools import Tools
 
 OnDeadline = Literal["accept", "quarantine", "defer", "reject"]
 AT_DEADLINE = {"accept": "", "quarantine": "quarantine", "defer": "hold", "reject": "reject"}
 """`on_deadline` -> the outcome that follows from a ticket that nobody decided in time."""
-NEW_TICKETS = (Window(20, 3600),)
-"""Tickets that mail from one /24 or /64 may open: who invents domains does not fill the list."""
+NEW_TICKETS = 20
+"""Tickets that mail from one /24 or /64 may open in an hour: who invents domains does not fill the list."""
+_HOUR = 3600.0
 _FOLLOWS = {"approved": "", "denied": "reject"}
-_ONCE = 600  # seconds in which one domain is counted once, and refused alike
 _SET_BACK = 60.0
 """Seconds by which a ticket may be younger than nothing: processes tell the time on their own."""
 _MAX_FACT = 300
@@ -92,24 +92,25 @@ async def ask_ticket(
 async def _meet(domain: str, mail: Mail, tools: Tools, evidence: str) -> Ticket | str:
     """The domain's ticket, opened where there is none; or why none is opened."""
     holds, now = tools.store.holds, tools.clock.wall()
-    if await holds.find(domain) is None and (why := await _not_opened(domain, mail, tools)):
+    if await holds.find(domain) is None and (why := _not_opened(mail, tools)):
         return why
     who = identity.known(mail, tools)
     verified = domain in ((who.host,) if mail.sender.is_null else (who.domain,))
     return await holds.meet(domain, now=now, evidence=evidence, knock=knock(mail, tools), verified=verified)
 
 
-async def _not_opened(domain: str, mail: Mail, tools: Tools) -> str:
+def _not_opened(mail: Mail, tools: Tools) -> str:
+    """Why no ticket is opened for a domain that has none; empty: one is."""
     found: SenderDomain | None = tools.made("sender_domain")
     if found is not None and found.kind == "no_name":
         return f"no ticket: there is no domain {found.domain}"
     client = mail.known.get("client_address")
     if client is None:
         return ""
-    key, now = f"new tickets {cidr_of(client)}", tools.clock.wall()
-    once = f"{domain} {int(now) // _ONCE}"
-    [count] = await tools.store.counters.hit(key, NEW_TICKETS, 1, now=now, instance=once)
-    return "" if count.granted else f"no ticket: {cidr_of(client)} has opened enough"
+    # In this process alone: booking is policyd's, and the milter may open tickets too.
+    network, now = cidr_of(client), tools.clock.monotonic()
+    room = tools.lately.room("new tickets", network, 1.0, most=NEW_TICKETS, now=now, within=_HOUR)
+    return "" if room else f"no ticket: {network} has opened enough"
 
 
 def knock(mail: Mail, tools: Tools) -> dict[str, str]:
