@@ -89,6 +89,7 @@ class Compiler:
             per_recipient=for_one(parts, stage, self._varies(parts, members)),
             of_client=clients.is_about_one(check),
             of_domain=clients.is_about_domain(check),
+            idle=self._is_idle(check),
             reason=parts.reason,
             remedy=parts.remedy,
             rate=parts.rate,
@@ -178,6 +179,12 @@ class Compiler:
 
     def _outcome(self, members: Mapping[str, Value], key: str) -> Outcome | None:
         return grammar.outcome(self.reader, members[key]) if key in members else None
+
+    def _is_idle(self, check: Check) -> bool:
+        """Whether all its lists are there and empty."""
+        names = getattr(check, "lists", ())
+        lists = [self.site.lists.get(name) for name in names]
+        return bool(lists) and all(each is not None and each.empty for each in lists)
 
     def _rate(self, members: Mapping[str, Value]) -> float:
         """The points of `rate:`."""

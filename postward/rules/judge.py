@@ -193,9 +193,13 @@ class Case:
         waiting: list[tuple[Rule, asyncio.Task[Found]]],
     ) -> None:
         """Begin every look of a phase, but for those that were asked about the same just now."""
+        judged += phase.idle
         client = self._client
         if client is None:
-            self._ask(phase.rules, mail, recipient, tally, judged, told, waiting)
+            busy = (phase.of_client, phase.of_domain)
+            for part in filter(None, busy):
+                self._ask(part.rules, mail, recipient, tally, judged, told, waiting)
+            self._ask(phase.others, mail, recipient, tally, judged, told, waiting)
             return
         if phase.of_client is not None:
             self._ask_again(phase.of_client, client.replays, mail, tally, judged, told, waiting)

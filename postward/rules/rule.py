@@ -91,6 +91,8 @@ class Rule:
     """Its look is about the client alone, whatever the message."""
     of_domain: bool
     """Its look is about the client and the sender's domain, whatever else the message is."""
+    idle: bool
+    """It asks a list that is empty: it cannot find anything, and is noted as clear without a look."""
     reason: Template | None
     remedy: Template | None
     rate: float
@@ -151,17 +153,20 @@ class Laid:
     """
 
     rules: tuple[Rule, ...]
+    idle: tuple[Judged, ...]
     of_client: Part | None
     of_domain: Part | None
     others: tuple[Rule, ...]
 
 
 def _laid(rules: tuple[Rule, ...]) -> Laid:
-    lasting = [rule for rule in rules if not rule.weighs and not rule.per_recipient]
+    idle = tuple(rule.clear for rule in rules if rule.idle)
+    busy = [rule for rule in rules if not rule.idle]
+    lasting = [rule for rule in busy if not rule.weighs and not rule.per_recipient]
     of_client = tuple(rule for rule in lasting if rule.of_client)
     of_domain = tuple(rule for rule in lasting if rule.of_domain)
-    others = tuple(rule for rule in rules if rule not in of_client and rule not in of_domain)
-    return Laid(rules, _part(of_client), _part(of_domain), others)
+    others = tuple(rule for rule in busy if rule not in of_client and rule not in of_domain)
+    return Laid(rules, idle, _part(of_client), _part(of_domain), others)
 
 
 def _part(rules: tuple[Rule, ...]) -> Part | None:
