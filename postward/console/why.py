@@ -103,8 +103,11 @@ def _decisions(reader: "JournalReader", trace: str) -> "tuple[Entry, ...]":
     from postward.stage import Stage
 
     entries = (Entry.load(row.body_json) for row in reader.by_trace(trace))
-    # Both doors may have answered within a millisecond: then the stages tell the order.
-    return tuple(sorted(entries, key=lambda entry: (entry.time, Stage[entry.stage.upper()])))
+    # Both doors may have answered within a millisecond: then the stages tell the order, and at one stage
+    # Postfix asks the policy service first.
+    return tuple(
+        sorted(entries, key=lambda each: (each.time, Stage[each.stage.upper()], each.door != "policyd"))
+    )
 
 
 def _spellings(settings: "Settings", address: str) -> list[str]:

@@ -135,9 +135,9 @@ def test_within_a_millisecond_the_stages_tell_the_order(tmp_path: Path) -> None:
         max_bytes=10**8,
         render=lambda record: journal.row(record, Pseudonyms(None)),
     )
-    for stage, door in ((Stage.EOM, "milter"), (Stage.DATA, "policyd")):
+    for stage, door in ((Stage.EOM, "milter"), (Stage.EOM, "policyd"), (Stage.DATA, "policyd")):
         said = Judgement("AAAA000009", stage, Continue(), "", 0.0, RULES, (), None, 0.001)
         writer.write(journal.record(NOW, door, Mail(stage, {"queue_id": "4Q9"}), said))
     writer.close()
     shown = json.loads(postward("why", "4Q9", "--json", "--config", etc).output)
-    assert [entry["door"] for entry in shown] == ["policyd", "milter"]
+    assert [entry["door"] for entry in shown] == ["policyd", "policyd", "milter"]

@@ -201,7 +201,7 @@ def test_hostile_fields_cost_little(bit: bytes, end: bytes, octets: int) -> None
     value = b" " + bit * (octets // len(bit)) + end
     began = time.process_time()
     _authors((b"From", value))
-    assert time.process_time() - began < 0.2
+    assert time.process_time() - began < 0.6  # a third of it on an idle machine; quadratic work takes seconds
 
 
 @given(st.binary(max_size=200))
